@@ -1,0 +1,201 @@
+/**
+ * What a configuration may say: exactly the keys this version carries out. A key of a later version is an unknown
+ * key, never one that is accepted and ignored; `laterKeys` only makes the message say so.
+ * Descriptions and examples serve editors (JSON Schema) and messages (`must be …; for example …`) alike.
+ */
+import { z } from 'zod'
+import { sourceNamePattern } from '../model/manifest.ts'
+import { encryptions, providers } from '../model/provider.ts'
+import {
+  compressionRules,
+  credentialRules,
+  isMapping,
+  type Mapping,
+  notEmpty,
+  recipientRules,
+  type Report,
+  repositoryRules,
+  s3Rules,
+  sourceRules,
+} from './rules.ts'
+
+/** Keys (for `role`: values) of coffre's design that this version does not have yet. */
+export const laterKeys = z.registry<{ readonly keys: readonly string[] }>()
+
+/** A rule speaks whatever else is wrong, so that all problems come at once. */
+const always = { when: () => true }
+
+function reporter(context: z.RefinementCtx): Report {
+  return (path, message, hint) =>
+    context.addIssue({ code: 'custom', path: [...path], message, params: { hint } })
+}
+
+function rule(check: (mapping: Mapping, report: Report) => void) {
+  return (value: unknown, context: z.RefinementCtx) => {
+    if (isMapping(value)) check(value, reporter(context))
+  }
+}
+
+function text(description: string, example: string, pattern = /^[^\0]+$/) {
+  return z
+    .string()
+    .regex(pattern)
+    .meta({ description, examples: [example] })
+}
+
+/** For editors only; the rules say the same with better words. */
+function oneOfKeys(...keys: readonly string[]) {
+  return keys.map((key) => ({ required: [key] }))
+}
+
+const named = z.string().regex(sourceNamePattern)
+const path = (example: string) =>
+  text('the path of a file or folder (~ is not expanded)', example, /^(?!~)[^\0]+$/)
+const fingerprint = text(
+  'a full fingerprint: 40 hexadecimal digits, as gpg --show-keys prints it',
+  '0123456789ABCDEF0123456789ABCDEF01234567',
+  /^(?: *[0-9A-Fa-f]){40} *$/,
+)
+
+const source = z
+  .strictObject({
+    url: text(
+      'a URL postgres://…, or env:NAME',
+      'postgres://backup@db.example/koprogo_db',
+      /^(postgres(ql)?:\/\/|env:)[^\0\r\n]+$/,
+    ).optional(),
+    database: text('the name of a database', 'koprogo_db').optional(),
+    user: text('the name of a PostgreSQL role', 'koprogo').optional(),
+    run: z
+      .array(text('a word that is not empty', 'docker'))
+      .min(1)
+      .meta({
+        description: 'a list of words, put before every client program',
+        examples: [['docker', 'exec', '-i', 'koprogo-postgres']],
+      })
+      .optional(),
+    jobs: z
+      .union([z.literal('auto'), z.int().min(1).max(64)])
+      .meta({ description: 'auto or a whole number from 1 to 64', examples: ['auto'] })
+      .default('auto'),
+  })
+  .superRefine(rule(sourceRules), always)
+  .meta({
+    description: 'a mapping with url, or with database, user and run',
+    oneOf: oneOfKeys('url', 'database'),
+  })
+
+const credential = z
+  .strictObject({
+    access_key: text('an access key, or env:NAME', 'env:COFFRE_ACCESS_KEY').optional(),
+    access_key_file: path('writer-access-key').optional(),
+    secret_key: text('a secret key, or env:NAME', 'env:COFFRE_SECRET_KEY').optional(),
+    secret_key_file: path('writer-secret-key').optional(),
+  })
+  .superRefine(rule(credentialRules), always)
+  .meta({ description: 'a mapping with an access key and a secret key' })
+
+const credentials = z
+  .strictObject({ writer: credential.optional(), reader: credential.optional() })
+  .meta({ description: 'a mapping from a role (writer, reader) to its credential' })
+  .register(laterKeys, { keys: ['driller', 'pruner'] })
+
+const s3 = z
+  .strictObject({
+    provider: z.enum(providers).meta({ description: `one of ${providers.join(', ')}`, examples: ['ovh'] }),
+    region: text('a region, in lower case', 'gra', /^[a-z0-9][a-z0-9-]*$/).optional(),
+    bucket: text('the name of a bucket', 'koprogo-backups', /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/),
+    prefix: text(
+      'names joined by /, without a slash at the ends',
+      'postgres',
+      /^([A-Za-z0-9][A-Za-z0-9._-]*(\/[A-Za-z0-9][A-Za-z0-9._-]*)*)?$/,
+    ).default(''),
+    endpoint: text('a URL', 'https://s3.example.org').optional(),
+    encryption: z
+      .enum(encryptions)
+      .meta({ description: `one of ${encryptions.join(', ')}`, examples: ['sse-s3'] })
+      .optional(),
+    kms_key: text('the identifier of a key', 'alias/coffre').optional(),
+    credentials: credentials.optional(),
+  })
+  .superRefine(rule(s3Rules), always)
+  .meta({ description: 'a mapping with provider and bucket' })
+  .register(laterKeys, { keys: ['lock', 'upload_limit'] })
+
+const repository = z
+  .strictObject({ s3: s3.optional(), directory: path('/mnt/nas/coffre').optional() })
+  .superRefine(rule(repositoryRules), always)
+  .meta({ description: 'a mapping with s3 or directory', oneOf: oneOfKeys('s3', 'directory') })
+  .register(laterKeys, { keys: ['retention'] })
+
+const recipient = z
+  .strictObject({ file: path('keys/koprogo-2026.asc'), fingerprint })
+  .meta({ description: 'a mapping with file and fingerprint' })
+
+const compression = z
+  .strictObject({
+    algorithm: z
+      .enum(['zstd', 'gzip'])
+      .meta({ description: 'zstd or gzip', examples: ['zstd'] })
+      .default('zstd'),
+    level: z
+      .union([z.literal('auto'), z.int().min(1).max(19)])
+      .meta({ description: 'auto or a whole number: zstd 1 to 19, gzip 1 to 9', examples: ['auto'] })
+      .default('auto'),
+  })
+  .superRefine(rule(compressionRules), always)
+  .meta({ description: 'a mapping with algorithm and level' })
+  .prefault({})
+
+const role = z
+  .enum(['host'])
+  .meta({ description: 'host', examples: ['host'] })
+  .register(laterKeys, { keys: ['driller', 'operator'] })
+
+export const configSchema = z
+  .strictObject({
+    sources: z
+      .record(named, source)
+      .superRefine(rule(notEmpty), always)
+      .meta({ description: 'a mapping from names to sources' }),
+    repositories: z
+      .record(named, repository)
+      .superRefine(rule(notEmpty), always)
+      .meta({ description: 'a mapping from names to repositories' }),
+    trust: z.strictObject({ root: fingerprint }).meta({ description: 'a mapping with root' }),
+    recipients: z
+      .array(recipient)
+      .min(1)
+      .superRefine((value: unknown, context) => {
+        if (Array.isArray(value)) recipientRules(value, reporter(context))
+      }, always)
+      .meta({ description: 'a list of at least one public key' }),
+    signing: z
+      .strictObject({ key_file: path('/etc/coffre/signing.asc'), role: role.default('host') })
+      .meta({ description: 'a mapping with key_file and role' })
+      .optional(),
+    keys: z
+      .strictObject({
+        on_expired: z
+          .enum(['continue', 'refuse'])
+          .meta({ description: 'continue or refuse', examples: ['continue'] })
+          .default('continue'),
+      })
+      .meta({ description: 'a mapping with on_expired' })
+      .prefault({}),
+    compression,
+  })
+  .meta({ title: 'coffre.yaml', description: 'a mapping with sources, repositories, trust and recipients' })
+  .register(laterKeys, {
+    keys: ['retention', 'objectives', 'drill', 'schedule', 'monitoring', 'lock', 'upload_limit'],
+  })
+
+export type WrittenConfig = z.output<typeof configSchema>
+export type WrittenSource = z.output<typeof source>
+export type WrittenS3 = z.output<typeof s3>
+export type WrittenCredential = z.output<typeof credential>
+
+/** JSON Schema (draft 7, which editors read) of a configuration file as it is written. */
+export function configJsonSchema(): object {
+  return z.toJSONSchema(configSchema, { target: 'draft-7', io: 'input' })
+}

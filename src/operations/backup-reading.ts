@@ -1,0 +1,249 @@
+/**
+ * Everything one snapshot holds, read at once by the lanes and sealed: definitions, globals, rows, large objects. What
+ * comes back is what the inventory is made of.
+ */
+import { CoffreError } from '../errors.ts'
+import type { Inventory, InventoryTable } from '../model/inventory.ts'
+import { addRowDigests, emptyRowDigest, type RowDigest } from '../model/row-digest.ts'
+import type { LaneConnection, SealedBlock } from '../pipeline/lane-tasks.ts'
+import { laneAccess, type Lanes } from '../pipeline/lanes.ts'
+import type { CatalogTable } from '../postgres/catalog.ts'
+import type { ClientEnvironment, ClientProgram } from '../postgres/client-tools.ts'
+import type { ServerAccess } from '../postgres/conninfo.ts'
+import { globalsArguments, largeObjectDumpArguments, schemaDumpArguments } from '../postgres/definitions.ts'
+import { planRows, type RowTask } from '../postgres/plan.ts'
+import {
+  copyLargeObjects,
+  rowsPreamble,
+  setSequenceStatement,
+  type TableRows,
+} from '../postgres/row-statements.ts'
+import type { SourceSnapshot } from '../postgres/source-snapshot.ts'
+import type { ArtifactName, ArtifactWriter } from './artifact-writer.ts'
+import type { Emit } from '../observe/events.ts'
+import { RowProgress } from './row-progress.ts'
+
+export interface ReadingRequest {
+  readonly environment: ClientEnvironment
+  readonly access: ServerAccess
+  readonly applicationName: string
+  readonly lockTimeoutMs: number
+  readonly snapshot: SourceSnapshot
+  readonly writer: ArtifactWriter
+  readonly lanes: Lanes
+  readonly suffix: 'zst' | 'gz'
+}
+
+export interface ReadBackup {
+  readonly tables: readonly InventoryTable[]
+  readonly rowArtifacts: Inventory['rowArtifacts']
+  readonly largeObjects: Inventory['largeObjects']
+}
+
+type RunOnLane = Parameters<Parameters<Lanes['each']>[1]>[0]
+type Job = (run: RunOnLane) => Promise<void>
+
+const smallestTargetBytes = 64 * 1024 * 1024
+const mostRowArtifacts = 2000
+
+export async function readEverything(emit: Emit, request: ReadingRequest): Promise<ReadBackup> {
+  const { tables, largeObjects } = request.snapshot.content
+  const totalBytes = tables.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
+  const planned = planRows(tables, {
+    targetBytes: Math.max(smallestTargetBytes, totalBytes / mostRowArtifacts),
+  })
+  // Sequences need an artifact to stand in even where there is no table.
+  const tasks =
+    planned.length === 0 && request.snapshot.content.sequences.length > 0
+      ? [{ blocks: [], sizeBytes: 0 }]
+      : planned
+  const sealed = new Map<number, readonly SealedBlock[]>()
+  let objects: RowDigest | undefined
+  const progress = new RowProgress(emit, totalBytes)
+  emit({ type: 'stage', stage: 'rows' })
+  const jobs: readonly Job[] = [
+    programJob(
+      request,
+      { kind: 'schema', name: `schema.dump.${request.suffix}.gpg` },
+      'pg_dump',
+      schemaDumpArguments(request.access, request.snapshot.handle.id),
+    ),
+    ...tasks.map(
+      (task, index): Job =>
+        async (run) =>
+          void sealed.set(index, await rowJob(request, tasks, index, task, progress)(run)),
+    ),
+    globalsJob(request),
+    ...(largeObjects === 0
+      ? []
+      : [
+          largeObjectJob(request),
+          async (run: RunOnLane) => void (objects = await digestLargeObjects(request, run)),
+        ]),
+  ]
+  await request.lanes.each(jobs, (run, job) => job(run))
+  return {
+    tables: tables.map((table, index) => inventoryTable(table, digestOf(index, tasks, sealed))),
+    rowArtifacts: tasks.map((task, index) => ({
+      name: rowArtifactName(request, index).name,
+      blocks: task.blocks.map(({ table }, at) => ({ table, ...blockAt(sealed, index, at) })),
+      sequences: index === tasks.length - 1,
+    })),
+    largeObjects: objects === undefined ? null : { objects: largeObjects, ...objects },
+  }
+}
+
+function connectionOf(request: ReadingRequest): LaneConnection {
+  const { access, environment, applicationName, lockTimeoutMs } = request
+  return { access: laneAccess(access), environment, applicationName, lockTimeoutMs }
+}
+
+function programJob(
+  request: ReadingRequest,
+  artifact: ArtifactName,
+  program: ClientProgram,
+  args: readonly string[],
+): Job {
+  return async (run) => {
+    await request.writer.fromLane(artifact, (seal) =>
+      run({ kind: 'seal-program', connection: connectionOf(request), program, arguments: args, seal }, {}),
+    )
+  }
+}
+
+/** Password verifiers are in pg_authid, which only superusers read. */
+function globalsJob(request: ReadingRequest): Job {
+  const args = globalsArguments(request.access, { verifiers: request.snapshot.content.server.superuser })
+  return programJob(
+    request,
+    { kind: 'globals', name: `globals.sql.${request.suffix}.gpg` },
+    'pg_dumpall',
+    args,
+  )
+}
+
+function largeObjectJob(request: ReadingRequest): Job {
+  const args = largeObjectDumpArguments(request.access, request.snapshot.handle.id)
+  return programJob(
+    request,
+    { kind: 'large-objects', name: `large-objects.dump.${request.suffix}.gpg` },
+    'pg_dump',
+    args,
+  )
+}
+
+async function digestLargeObjects(request: ReadingRequest, run: RunOnLane): Promise<RowDigest | undefined> {
+  const { handle } = request.snapshot
+  const connection = connectionOf(request)
+  const { result } = run(
+    {
+      kind: 'digest',
+      connection,
+      snapshot: handle,
+      encoding: handle.encoding,
+      statements: [copyLargeObjects],
+    },
+    {},
+  )
+  return (await result)[0]
+}
+
+function rowArtifactName(request: ReadingRequest, index: number): ArtifactName {
+  return { kind: 'rows', name: `rows/${String(index + 1).padStart(4, '0')}.sql.${request.suffix}.gpg` }
+}
+
+function rowJob(
+  request: ReadingRequest,
+  tasks: readonly RowTask[],
+  index: number,
+  task: RowTask,
+  progress: RowProgress,
+) {
+  return async (run: RunOnLane): Promise<readonly SealedBlock[]> => {
+    const { tables, sequences } = request.snapshot.content
+    const blocks = task.blocks.map(({ table, pages }) => ({ rows: tableRows(tables, table), pages }))
+    const last = index === tasks.length - 1
+    const trailer = last ? sequences.map((sequence) => `${setSequenceStatement(sequence)};\n`).join('') : ''
+    const meter = progress.begin(task.sizeBytes)
+    const { blocks: sealed, plainBytes } = await request.writer.fromLane(
+      rowArtifactName(request, index),
+      (seal) =>
+        run(
+          {
+            kind: 'seal-rows',
+            connection: connectionOf(request),
+            snapshot: request.snapshot.handle,
+            seal,
+            blocks,
+            preamble: rowsPreamble(request.snapshot.handle.encoding),
+            trailer,
+          },
+          { onProgress: meter.read },
+        ),
+    )
+    meter.end(plainBytes)
+    return sealed
+  }
+}
+
+function tableRows(tables: readonly CatalogTable[], index: number): TableRows {
+  const table = tables[index]
+  if (table === undefined) throw new CoffreError('ERR_INTERNAL', `there is no table ${index} in the plan`)
+  return { schema: table.schema, name: table.name, columns: table.columns, condition: table.condition ?? '' }
+}
+
+function blockAt(sealed: ReadonlyMap<number, readonly SealedBlock[]>, task: number, at: number): SealedBlock {
+  const block = sealed.get(task)?.[at]
+  if (block === undefined) throw new CoffreError('ERR_INTERNAL', `block ${at} of task ${task} was never read`)
+  return block
+}
+
+/** A table's digest is the sum of its slices'. */
+function digestOf(
+  table: number,
+  tasks: readonly RowTask[],
+  sealed: ReadonlyMap<number, readonly SealedBlock[]>,
+): RowDigest {
+  let sum = emptyRowDigest
+  for (const [index, task] of tasks.entries()) {
+    for (const [at, block] of task.blocks.entries()) {
+      if (block.table === table) sum = addRowDigests(sum, blockAt(sealed, index, at))
+    }
+  }
+  return sum
+}
+
+function inventoryTable(table: CatalogTable, digest: RowDigest): InventoryTable {
+  const { schema, name, columns, extension, condition } = table
+  return {
+    schema,
+    name,
+    columns: [...columns],
+    extension: extension === null ? null : { name: extension, condition: condition ?? '' },
+    ...digest,
+  }
+}
+
+export function composeInventory(
+  snapshot: SourceSnapshot,
+  read: ReadBackup,
+  named: { backup: string; source: string },
+): Inventory {
+  const { server, database, roles, sequences } = snapshot.content
+  return {
+    type: 'coffre-inventory',
+    format: 1,
+    ...named,
+    server: {
+      version: server.version,
+      versionNumber: server.versionNumber,
+      systemIdentifier: server.systemIdentifier,
+    },
+    database,
+    roles: [...roles],
+    tables: [...read.tables],
+    sequences: [...sequences],
+    largeObjects: read.largeObjects,
+    rowArtifacts: read.rowArtifacts,
+  }
+}

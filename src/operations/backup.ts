@@ -1,0 +1,208 @@
+/**
+ * backup: one complete backup of one source, or none. Lease, snapshot, everything read in it at once and sealed as it
+ * streams, inventory, signature, manifest. Whatever fails before the manifest leaves debris and no backup.
+ */
+import { randomBytes } from 'node:crypto'
+import { newBackupId, type BackupId } from '../model/backup-id.ts'
+import { encodeJson } from '../model/canonical-json.ts'
+import { parseInventory } from '../model/inventory.ts'
+import { chunkBytes, totalSealedBytes, type Manifest } from '../model/manifest.ts'
+import { compressionSuffix, type Compression } from '../pipeline/compression.ts'
+import { Lanes } from '../pipeline/lanes.ts'
+import type { ServerAccess } from '../postgres/conninfo.ts'
+import { dumpOptions, programVersion } from '../postgres/definitions.ts'
+import { SourceSnapshot } from '../postgres/source-snapshot.ts'
+import { Lease } from '../repository/lease.ts'
+import { isBroken, type Backup, type Repository } from '../repository/repository.ts'
+import { restoreGuide } from '../repository/restore-guide.ts'
+import { ArtifactWriter } from './artifact-writer.ts'
+import { composeInventory, readEverything, type ReadBackup } from './backup-reading.ts'
+import type { Context } from './context.ts'
+import { sealingKeys, type SealingKeys, type SealingKeysRequest } from './sealing-keys.ts'
+
+export interface SourceRequest {
+  readonly name: string
+  readonly access: ServerAccess
+  readonly jobs: 'auto' | number
+}
+
+export interface BackupRequest extends Omit<SealingKeysRequest, 'source' | 'repository'> {
+  readonly source: SourceRequest
+  readonly repository: Repository
+  readonly compression: Compression
+}
+
+export interface BackupResult {
+  readonly id: BackupId
+  readonly source: string
+  readonly repository: string
+  readonly snapshotTime: string
+  readonly durationSeconds: number
+  readonly plainBytes: number
+  readonly sealedBytes: number
+  readonly ratio: number
+  readonly artifacts: readonly {
+    readonly name: string
+    readonly kind: string
+    readonly bytes: number
+    readonly sha256: string
+  }[]
+  readonly tables: number
+  readonly rows: number
+  /** Not empty: done, but degraded. */
+  readonly warnings: readonly string[]
+}
+
+const leaseDurationMs = 5 * 60_000
+const lockTimeoutMs = 60_000
+
+export async function backup(context: Context, request: BackupRequest): Promise<BackupResult> {
+  const startedAt = context.now()
+  const { source, repository } = request
+  const keys = await sealingKeys(context, { ...request, source: source.name })
+  await using lease = await Lease.acquire(repository.store, {
+    source: source.name,
+    holder: context.holder,
+    durationMs: leaseDurationMs,
+    now: context.now,
+  })
+  const previous = await newestBackup(context, repository, source.name)
+  const options = { environment: context.environment, signal: context.signal }
+  context.emit({ type: 'stage', stage: 'connecting' })
+  const pgDump = await programVersion(source.access, 'pg_dump', options)
+  context.emit({ type: 'stage', stage: 'snapshot' })
+  await using snapshot = await SourceSnapshot.take(source.access, {
+    ...options,
+    applicationName: `coffre ${source.name}`,
+    lockTimeoutMs,
+  })
+  const id = newBackupId(snapshot.takenAt, randomBytes(4))
+  const writer = new ArtifactWriter({
+    store: repository.store,
+    ref: { source: source.name, id },
+    recipients: keys.recipients,
+    compression: request.compression,
+    signal: context.signal,
+  })
+  const read = await readAll(context, request, snapshot, writer)
+  await snapshot.assertAlive()
+  context.emit({ type: 'stage', stage: 'inventory' })
+  const inventory = encodeJson(composeInventory(snapshot, read, { backup: id, source: source.name }))
+  parseInventory(inventory)
+  await writer.fromBytes(
+    { kind: 'inventory', name: `inventory.json.${compressionSuffix(request.compression)}.gpg` },
+    inventory,
+  )
+  context.emit({ type: 'stage', stage: 'committing' })
+  lease.assertHeld()
+  context.signal.throwIfAborted()
+  const manifest = describe(context, request, { keys, snapshot, writer, id, startedAt, pgDump, previous })
+  return summarize(await commit(context, repository, manifest, keys), read, keys)
+}
+
+async function readAll(
+  context: Context,
+  request: BackupRequest,
+  snapshot: SourceSnapshot,
+  writer: ArtifactWriter,
+): Promise<ReadBackup> {
+  const jobs = request.source.jobs === 'auto' ? context.cores : request.source.jobs
+  await using lanes = new Lanes(jobs, context.signal)
+  return await readEverything(context.emit, {
+    environment: context.environment,
+    access: request.source.access,
+    applicationName: `coffre ${request.source.name}`,
+    lockTimeoutMs,
+    snapshot,
+    writer,
+    lanes,
+    suffix: compressionSuffix(request.compression),
+  })
+}
+
+/** The newest one that can be believed; broken ones are reported, and never linked to. */
+async function newestBackup(
+  context: Context,
+  repository: Repository,
+  source: string,
+): Promise<Backup | undefined> {
+  for (const ref of (await repository.refs(source)).toReversed()) {
+    const found = await repository.tryRead(ref)
+    if (!isBroken(found)) return found
+    context.emit({
+      type: 'warning',
+      message: `${ref.id} cannot be believed: ${found.error.message}`,
+      hint: 'coffre verify --all',
+    })
+  }
+  return undefined
+}
+
+interface Parts {
+  readonly keys: SealingKeys
+  readonly snapshot: SourceSnapshot
+  readonly writer: ArtifactWriter
+  readonly id: BackupId
+  readonly startedAt: Date
+  readonly pgDump: string
+  readonly previous: Backup | undefined
+}
+
+/** The manifest but for the restore guide, which is made from it. */
+function describe(context: Context, request: BackupRequest, parts: Parts): Omit<Manifest, 'restoreGuide'> {
+  const { repository, source, compression } = request
+  const { server } = parts.snapshot.content
+  return {
+    type: 'coffre-manifest',
+    format: 1,
+    repository: repository.id,
+    source: source.name,
+    systemIdentifier: server.systemIdentifier,
+    backup: parts.id,
+    sequence: (parts.previous?.manifest.sequence ?? 0) + 1,
+    previous: parts.previous?.manifestSha256 ?? null,
+    keyring: repository.trust.current.version,
+    snapshotTime: parts.snapshot.takenAt.toISOString(),
+    startedAt: parts.startedAt.toISOString(),
+    finishedAt: context.now().toISOString(),
+    coffre: context.version,
+    postgres: { server: server.version, pgDump: parts.pgDump, minimumPgRestore: parts.pgDump },
+    dumpOptions: [...dumpOptions],
+    compression,
+    chunkBytes,
+    recipients: parts.keys.recipients.map(({ fingerprint, subkey }) => ({ fingerprint, subkey })),
+    plainBytes: parts.writer.plainBytes,
+    artifacts: [...parts.writer.artifacts],
+  }
+}
+
+async function commit(
+  context: Context,
+  repository: Repository,
+  described: Omit<Manifest, 'restoreGuide'>,
+  keys: SealingKeys,
+): Promise<Backup> {
+  const { artifacts, ...head } = described
+  const guide = restoreGuide(described)
+  const manifest: Manifest = { ...head, restoreGuide: guide.facts, artifacts }
+  const ref = { source: manifest.source, id: manifest.backup }
+  return await repository.commit(ref, manifest, guide.bytes, keys.signingKey, context.now())
+}
+
+function summarize({ manifest }: Backup, read: ReadBackup, keys: SealingKeys): BackupResult {
+  const sealedBytes = totalSealedBytes(manifest)
+  return {
+    id: manifest.backup,
+    source: manifest.source,
+    repository: manifest.repository,
+    snapshotTime: manifest.snapshotTime,
+    durationSeconds: (Date.parse(manifest.finishedAt) - Date.parse(manifest.startedAt)) / 1000,
+    plainBytes: manifest.plainBytes,
+    sealedBytes,
+    ratio: manifest.plainBytes / sealedBytes,
+    artifacts: manifest.artifacts.map(({ name, kind, bytes, sha256 }) => ({ name, kind, bytes, sha256 })),
+    tables: read.tables.length,
+    rows: read.tables.reduce((sum, { rows }) => sum + rows, 0),
+    warnings: keys.warnings,
+  }
+}

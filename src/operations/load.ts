@@ -1,0 +1,168 @@
+/**
+ * Fills a staging database from an opened backup: definitions by pg_restore, rows by COPY on the lanes, sequence values
+ * by statements composed from the inventory, large objects by pg_restore. No SQL text from an artifact is executed.
+ */
+import type { FileHandle } from 'node:fs/promises'
+import { CoffreError } from '../errors.ts'
+import type { Inventory } from '../model/inventory.ts'
+import type { Artifact } from '../model/manifest.ts'
+import type { LaneConnection } from '../pipeline/lane-tasks.ts'
+import { laneAccess, type Lanes } from '../pipeline/lanes.ts'
+import { startClient } from '../postgres/client-tools.ts'
+import type { ServerAccess } from '../postgres/conninfo.ts'
+import { restoreArguments } from '../postgres/definitions.ts'
+import { PsqlSession } from '../postgres/psql-session.ts'
+import { setSequenceStatement, type TableRows } from '../postgres/row-statements.ts'
+import { openUnlinkedFile } from '../postgres/unlinked-file.ts'
+import type { Context } from './context.ts'
+import type { OpenedBackup } from './opened-backup.ts'
+
+export interface LoadTarget {
+  readonly context: Context
+  readonly opened: OpenedBackup
+  readonly inventory: Inventory
+  /** The staging database. */
+  readonly access: ServerAccess
+  readonly lanes: Lanes
+  readonly jobs: number
+}
+
+export function targetConnection({ context, access }: LoadTarget): LaneConnection {
+  return {
+    access: laneAccess(access),
+    environment: context.environment,
+    applicationName: 'coffre restore',
+    lockTimeoutMs: 60_000,
+  }
+}
+
+export function rowsOf(inventory: Inventory, index: number): TableRows {
+  const table = inventory.tables[index]
+  if (table === undefined) throw new CoffreError('ERR_FORMAT', `the inventory has no table ${index}`)
+  return {
+    schema: table.schema,
+    name: table.name,
+    columns: table.columns,
+    condition: table.extension?.condition ?? '',
+  }
+}
+
+/** The definitions, readable as often as needed: from a nameless file where pg_restore runs here, else streamed anew. */
+export interface SchemaArchive extends AsyncDisposable {
+  readonly artifact: Artifact
+  readonly file: FileHandle | undefined
+}
+
+export async function openSchemaArchive({ access, opened }: LoadTarget): Promise<SchemaArchive> {
+  const [artifact] = opened.artifacts('schema')
+  if (artifact === undefined) throw new CoffreError('ERR_FORMAT', 'the backup has no definitions')
+  if (access.prefix.length > 0) return { artifact, file: undefined, [Symbol.asyncDispose]: async () => {} }
+  const file = await openUnlinkedFile()
+  try {
+    for await (const bytes of opened.plain(artifact)) await file.writeFile(bytes)
+  } catch (error) {
+    await file.close()
+    throw error
+  }
+  return { artifact, file, [Symbol.asyncDispose]: () => file.close() }
+}
+
+/** Indexes and constraints are built in parallel where pg_restore can seek in the archive. */
+export async function loadDefinitions(
+  target: LoadTarget,
+  { artifact, file }: SchemaArchive,
+  section: 'pre-data' | 'post-data',
+): Promise<void> {
+  if (file === undefined) {
+    await feedRestore(target, artifact, section)
+    return
+  }
+  const jobs = section === 'post-data' ? target.jobs : 1
+  const args = restoreArguments(target.access, { section, jobs, archive: '/dev/fd/4' })
+  const { environment, signal } = target.context
+  const client = await startClient(target.access, 'pg_restore', args, { environment, signal, file })
+  client.stdin.end()
+  client.stdout.resume()
+  await client.done
+}
+
+export async function loadLargeObjects(target: LoadTarget): Promise<void> {
+  for (const artifact of target.opened.artifacts('large-objects')) await feedRestore(target, artifact, 'data')
+}
+
+async function feedRestore(
+  target: LoadTarget,
+  artifact: Artifact,
+  section: 'pre-data' | 'data' | 'post-data',
+): Promise<void> {
+  const args = restoreArguments(target.access, { section, jobs: 1, archive: undefined })
+  const { environment, signal } = target.context
+  const client = await startClient(target.access, 'pg_restore', args, { environment, signal })
+  client.stdout.resume()
+  try {
+    for await (const bytes of target.opened.plain(artifact)) {
+      if (client.stdin.destroyed) break
+      if (!client.stdin.write(bytes)) await drained(client.stdin)
+    }
+  } catch (error) {
+    client.kill()
+    throw error
+  }
+  client.stdin.end()
+  await client.done
+}
+
+/** pg_restore may end before it has read everything; its status then says whether that was right. */
+function drained(stdin: NodeJS.WritableStream): Promise<void> {
+  return new Promise((resolve) => {
+    stdin.once('drain', resolve)
+    stdin.once('close', resolve)
+  })
+}
+
+export async function loadRowArtifacts(target: LoadTarget): Promise<void> {
+  const { inventory, opened, lanes, context } = target
+  const artifacts = inventory.rowArtifacts.map(({ name, blocks }) => ({
+    artifact: opened.artifact(name),
+    blocks,
+  }))
+  if (artifacts.length !== opened.artifacts('rows').length) {
+    throw new CoffreError('ERR_FORMAT', 'the inventory and the manifest do not name the same rows artifacts')
+  }
+  const totalBytes = artifacts.reduce((sum, { artifact }) => sum + artifact.bytes, 0)
+  let doneBytes = 0
+  await lanes.each(artifacts, async (run, { artifact, blocks }) => {
+    const { result } = run(
+      {
+        kind: 'load-rows',
+        connection: targetConnection(target),
+        encoding: inventory.database.encoding,
+        artifact,
+        sessionKey: await opened.sessionKey(artifact),
+        algorithm: opened.backup.manifest.compression.algorithm,
+        blocks: blocks.map(({ table, bytes }) => ({ rows: rowsOf(inventory, table), bytes })),
+      },
+      { input: opened.stored(artifact) },
+    )
+    await result
+    doneBytes += artifact.bytes
+    context.emit({ type: 'progress', stage: 'loading', doneBytes, totalBytes })
+  })
+  await setSequences(target)
+}
+
+async function setSequences({ context, access, inventory }: LoadTarget): Promise<void> {
+  const { environment, signal } = context
+  const session = await PsqlSession.open(access, { environment, signal, applicationName: 'coffre restore' })
+  try {
+    for (let start = 0; start < inventory.sequences.length; start += 200) {
+      const statements = inventory.sequences
+        .slice(start, start + 200)
+        .map((sequence) => setSequenceStatement(sequence))
+      await session.execute(statements.join(';\n'))
+    }
+    await session.close()
+  } finally {
+    session.kill()
+  }
+}

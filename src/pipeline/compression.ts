@@ -1,0 +1,72 @@
+/**
+ * Compression in frames: each about 1 MiB of plain bytes, compressed at once and simply put one after another, which
+ * both `zstd -d` and `gzip -d` read as one stream (RFC 8878, 3; RFC 1952, 2.2).
+ */
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { constants, createGunzip, createZstdDecompress, gzipSync, zstdCompressSync } from 'node:zlib'
+import { CoffreError } from '../errors.ts'
+
+export interface Compression {
+  readonly algorithm: 'zstd' | 'gzip'
+  readonly level: number
+}
+
+export const frameBytes = 1024 * 1024
+
+/** The part of an artifact's name that says how it is compressed. */
+export function compressionSuffix({ algorithm }: Pick<Compression, 'algorithm'>): 'zst' | 'gz' {
+  return algorithm === 'zstd' ? 'zst' : 'gz'
+}
+
+/** Until the bench asks for more: fast enough for a nightly window, strong enough for the bill. */
+export function resolveLevel(algorithm: Compression['algorithm'], level: 'auto' | number): Compression {
+  return { algorithm, level: level === 'auto' ? (algorithm === 'zstd' ? 3 : 6) : level }
+}
+
+export function compressFrame(plain: Uint8Array, { algorithm, level }: Compression): Buffer {
+  if (algorithm === 'gzip') return gzipSync(plain, { level })
+  return zstdCompressSync(plain, {
+    // One output buffer for the whole frame; the bound is zstd's own ZSTD_compressBound, rounded up.
+    chunkSize: plain.length + (plain.length >> 8) + 1024,
+    params: { [constants.ZSTD_c_compressionLevel]: level, [constants.ZSTD_c_checksumFlag]: 1 },
+  })
+}
+
+/** Throws ERR_FORMAT for bytes that do not decompress to their end. The window is bounded to 128 MiB. */
+export async function* decompress(
+  source: AsyncIterable<Buffer>,
+  algorithm: Compression['algorithm'],
+): AsyncGenerator<Buffer> {
+  const stream =
+    algorithm === 'gzip'
+      ? createGunzip()
+      : createZstdDecompress({ params: { [constants.ZSTD_d_windowLogMax]: 27 } })
+  let sourceFailure: unknown
+  const input = Readable.from(guarded(source, (error) => (sourceFailure = error)))
+  const fed = pipeline(input, stream)
+  fed.catch(() => undefined)
+  try {
+    for await (const bytes of stream as AsyncIterable<Buffer>) yield bytes
+    await fed
+  } catch (cause) {
+    if (sourceFailure !== undefined) throw sourceFailure
+    throw new CoffreError('ERR_FORMAT', `the ${algorithm} stream is damaged or ends early`, { cause })
+  } finally {
+    stream.destroy()
+    input.destroy()
+  }
+}
+
+/** Keeps the source's own error apart from the decompressor's. */
+async function* guarded(
+  source: AsyncIterable<Buffer>,
+  failed: (error: unknown) => void,
+): AsyncGenerator<Buffer> {
+  try {
+    yield* source
+  } catch (error) {
+    failed(error)
+    throw error
+  }
+}

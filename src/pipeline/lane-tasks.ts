@@ -1,0 +1,101 @@
+/**
+ * What a lane can be asked to do, and what passes between it and the main thread. Plain data only: all of it crosses
+ * a thread border. Bytes cross by transfer, never by copy, a few pieces at a time in each direction (back-pressure
+ * all the way from the store to PostgreSQL, and back).
+ */
+import type { ErrorCode } from '../errors.ts'
+import type { Artifact } from '../model/manifest.ts'
+import type { RowDigest } from '../model/row-digest.ts'
+import type { ClientEnvironment, ClientProgram } from '../postgres/client-tools.ts'
+import type { PageRange } from '../postgres/plan.ts'
+import type { TableRows } from '../postgres/row-statements.ts'
+import type { SnapshotHandle } from '../postgres/source-snapshot.ts'
+import type { Compression } from './compression.ts'
+import type { Sealed, SealKey } from './seal.ts'
+
+/** A ServerAccess whose secret can cross to the lane's thread; it goes no further. */
+export interface LaneAccess {
+  readonly prefix: readonly string[]
+  readonly parameters: Readonly<Record<string, string>>
+  readonly password: string | undefined
+}
+
+export interface LaneConnection {
+  readonly access: LaneAccess
+  readonly environment: ClientEnvironment
+  readonly applicationName: string
+  readonly lockTimeoutMs: number
+}
+
+export interface SealedBlock extends RowDigest {
+  readonly bytes: number
+}
+
+/** COPY blocks out of the snapshot → one sealed artifact. */
+export interface SealRowsTask {
+  readonly kind: 'seal-rows'
+  readonly connection: LaneConnection
+  readonly snapshot: SnapshotHandle
+  readonly seal: SealKey & { readonly compression: Compression }
+  readonly blocks: readonly { readonly rows: TableRows; readonly pages: PageRange | undefined }[]
+  readonly preamble: string
+  /** Text after the last block: the sequences' values. */
+  readonly trailer: string
+}
+
+/** A client program's whole output → one sealed artifact. */
+export interface SealProgramTask {
+  readonly kind: 'seal-program'
+  readonly connection: LaneConnection
+  readonly program: ClientProgram
+  readonly arguments: readonly string[]
+  readonly seal: SealKey & { readonly compression: Compression }
+}
+
+/** COPY statements → their RowDigests and nothing else; in a snapshot where one is given. */
+export interface DigestTask {
+  readonly kind: 'digest'
+  readonly connection: LaneConnection
+  readonly snapshot: SnapshotHandle | undefined
+  readonly encoding: string
+  readonly statements: readonly string[]
+}
+
+/** One stored `rows` artifact → COPY FROM into a destination, in one transaction. */
+export interface LoadRowsTask {
+  readonly kind: 'load-rows'
+  readonly connection: LaneConnection
+  readonly encoding: string
+  readonly artifact: Artifact
+  readonly sessionKey: Buffer
+  readonly algorithm: Compression['algorithm']
+  readonly blocks: readonly { readonly rows: TableRows; readonly bytes: number }[]
+}
+
+export interface LaneResults {
+  'seal-rows': Sealed & { readonly blocks: readonly SealedBlock[] }
+  'seal-program': Sealed
+  digest: readonly RowDigest[]
+  'load-rows': null
+}
+
+export type LaneTask = SealRowsTask | SealProgramTask | DigestTask | LoadRowsTask
+export type LaneResult = LaneResults[LaneTask['kind']]
+
+export type ToLane =
+  | { readonly type: 'start'; readonly task: LaneTask }
+  | { readonly type: 'piece'; readonly bytes: Uint8Array<ArrayBuffer> }
+  | { readonly type: 'end' }
+  | { readonly type: 'taken' }
+  | { readonly type: 'cancel' }
+  | { readonly type: 'shutdown' }
+
+export type FromLane =
+  | { readonly type: 'piece'; readonly bytes: Uint8Array<ArrayBuffer> }
+  | { readonly type: 'taken' }
+  | { readonly type: 'progress'; readonly plainBytes: number }
+  | { readonly type: 'done'; readonly result: LaneResult }
+  | { readonly type: 'failed'; readonly code: ErrorCode; readonly message: string; readonly hint: string }
+
+/** How many pieces may be under way in one direction before the sender waits. */
+export const piecesInFlight = 8

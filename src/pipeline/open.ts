@@ -1,0 +1,73 @@
+/**
+ * open: check → decrypt → decompress. No ciphertext is decrypted before the 8 MiB around it matched the signed
+ * manifest, so no decrypted byte reaches anybody unless it was what the host signed. (The MDC inside authenticates
+ * nothing by itself: anyone with the public key can make a valid message.)
+ */
+import { createHash } from 'node:crypto'
+import { CoffreError } from '../errors.ts'
+import { chunkBytes, type Artifact } from '../model/manifest.ts'
+import { MessageOpener } from '../openpgp/message.ts'
+import { decompress, type Compression } from './compression.ts'
+
+/** The artifact's plain bytes. Throws ERR_DIGEST where the bytes are not those the manifest names. */
+export function openArtifact(
+  stored: AsyncIterable<Buffer>,
+  artifact: Artifact,
+  key: { readonly sessionKey: Buffer; readonly algorithm: Compression['algorithm'] },
+): AsyncGenerator<Buffer> {
+  return decompress(
+    decrypt(verifiedChunks(stored, artifact), artifact.envelope.bytes, key.sessionKey),
+    key.algorithm,
+  )
+}
+
+/** The stored bytes, passed on chunk by chunk, each only once its SHA-256 is the manifest's. */
+export async function* verifiedChunks(
+  stored: AsyncIterable<Buffer>,
+  artifact: Artifact,
+): AsyncGenerator<Buffer> {
+  let parts: Buffer[] = []
+  let held = 0
+  let index = 0
+  const check = (): Buffer => {
+    const chunk = Buffer.concat(parts)
+    if (createHash('sha256').update(chunk).digest('hex') !== artifact.chunks[index]) {
+      throw new CoffreError(
+        'ERR_DIGEST',
+        `${artifact.name} differs from what was signed, near byte ${index * chunkBytes}`,
+      )
+    }
+    parts = []
+    held = 0
+    index += 1
+    return chunk
+  }
+  for await (const bytes of stored) {
+    for (let at = 0; at < bytes.length; ) {
+      const part = bytes.subarray(at, at + chunkBytes - held)
+      parts.push(part)
+      held += part.length
+      at += part.length
+      if (held === chunkBytes) yield check()
+    }
+  }
+  if (held > 0) yield check()
+  if (index !== artifact.chunks.length)
+    throw new CoffreError('ERR_DIGEST', `${artifact.name} is shorter than what was signed`)
+}
+
+/** Also gives the first chunk's envelope away: its bytes are skipped, the session key is already known. */
+async function* decrypt(
+  chunks: AsyncIterable<Buffer>,
+  envelopeBytes: number,
+  sessionKey: Buffer,
+): AsyncGenerator<Buffer> {
+  const message = new MessageOpener(Buffer.from(sessionKey))
+  let skip = envelopeBytes
+  for await (const chunk of chunks) {
+    const body = chunk.subarray(skip)
+    skip -= chunk.length - body.length
+    if (body.length > 0) yield* message.update(body)
+  }
+  yield* message.final()
+}

@@ -1,0 +1,154 @@
+/**
+ * Starts PostgreSQL's client programs (psql, pg_dump, pg_dumpall, pg_restore), directly or behind a command prefix,
+ * never through a shell. A program that does not end with status 0 is an error that carries what it said; nobody
+ * can read a stream from here without also seeing how its process ended.
+ */
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import type { FileHandle } from 'node:fs/promises'
+import type { Readable, Writable } from 'node:stream'
+import { CoffreError } from '../errors.ts'
+import type { ServerAccess } from './conninfo.ts'
+import { classifyFailure } from './server-message.ts'
+import { openUnlinkedFile } from './unlinked-file.ts'
+
+/** The allow-listed variables children may see. Made once from the process's own by `clientEnvironment`. */
+export type ClientEnvironment = Readonly<Record<string, string>>
+
+export type ClientProgram = 'psql' | 'pg_dump' | 'pg_dumpall' | 'pg_restore'
+
+export interface ClientProcess {
+  readonly stdin: Writable
+  readonly stdout: Readable
+  /** Resolves when the program ended with status 0; otherwise rejects. Always awaited by whoever started it. */
+  readonly done: Promise<void>
+  readonly pid: number | undefined
+  kill(): void
+}
+
+const passed =
+  /^(PATH|HOME|LANG|USER|LOGNAME|TMPDIR|LD_LIBRARY_PATH|SSL_CERT_FILE|XDG_RUNTIME_DIR|KUBECONFIG|DOCKER_\w+|CONTAINER_HOST|KRB5\w*|PG(?!OPTIONS|DATABASE)\w+)$/
+
+/** Messages in English whatever the host speaks (so that errors can be told apart), and nothing not on the list. */
+export function clientEnvironment(
+  environment: Readonly<Record<string, string | undefined>>,
+): ClientEnvironment {
+  const kept = Object.entries(environment).filter(
+    (entry): entry is [string, string] => passed.test(entry[0]) && entry[1] !== undefined,
+  )
+  return { ...Object.fromEntries(kept), LC_ALL: 'C', LC_MESSAGES: 'C' }
+}
+
+export interface StartOptions {
+  readonly environment: ClientEnvironment
+  readonly signal?: AbortSignal | undefined
+  /** An already open file the program sees as /dev/fd/4. Not available behind a prefix. */
+  readonly file?: FileHandle | undefined
+}
+
+const stderrTailBytes = 16 * 1024
+
+export async function startClient(
+  access: ServerAccess,
+  program: ClientProgram,
+  args: readonly string[],
+  options: StartOptions,
+): Promise<ClientProcess> {
+  options.signal?.throwIfAborted()
+  const passfile = await passwordFile(access)
+  const [command = program, ...words] = [...access.prefix, program, ...args]
+  try {
+    const child = spawn(command, words, {
+      env: { ...options.environment, ...(passfile === undefined ? {} : { PGPASSFILE: '/dev/fd/3' }) },
+      stdio: ['pipe', 'pipe', 'pipe', passfile?.fd ?? 'ignore', options.file?.fd ?? 'ignore'],
+    })
+    return watch(child, program, options.signal)
+  } finally {
+    await passfile?.close()
+  }
+}
+
+/** One line, every field a wildcard but the password (PostgreSQL documentation, 34.16 The Password File). */
+async function passwordFile(access: ServerAccess): Promise<FileHandle | undefined> {
+  if (access.password === undefined || access.prefix.length > 0) return undefined
+  const file = await openUnlinkedFile()
+  await file.write(`*:*:*:*:${access.password.reveal().replace(/[\\:]/g, '\\$&')}\n`)
+  return file
+}
+
+function watch(child: ChildProcess, program: ClientProgram, signal: AbortSignal | undefined): ClientProcess {
+  const { stdin, stdout, stderr } = child
+  if (stdin === null || stdout === null || stderr === null)
+    throw new CoffreError('ERR_INTERNAL', `${program} has no pipes`)
+  let said = Buffer.alloc(0)
+  stderr.on('data', (bytes: Buffer) => {
+    said = Buffer.concat([said, bytes]).subarray(-stderrTailBytes)
+  })
+  const kill = (): void => {
+    child.kill('SIGTERM')
+  }
+  // A broken pipe only says that the program has ended; how it ended is told by `done`.
+  stdin.on('error', () => undefined)
+  signal?.addEventListener('abort', kill, { once: true })
+  const done = ended(child, program, () => said.toString('utf8'))
+    .catch((error: unknown) => {
+      if (signal?.aborted === true)
+        throw new CoffreError('ERR_INTERRUPTED', `${program} was interrupted`, { cause: error })
+      throw error
+    })
+    .finally(() => signal?.removeEventListener('abort', kill))
+  // Whoever reads the stream sees its end before `done`; the failure must not count as unhandled in between.
+  done.catch(() => undefined)
+  return { stdin, stdout, done, pid: child.pid, kill }
+}
+
+async function ended(child: ChildProcess, program: string, said: () => string): Promise<void> {
+  let status: number | null
+  let killedBy: string | null
+  try {
+    ;[status, killedBy] = (await once(child, 'close')) as [number | null, string | null]
+  } catch (cause) {
+    const missing = cause instanceof Error && 'code' in cause && cause.code === 'ENOENT'
+    const command = child.spawnfile
+    throw new CoffreError(
+      'ERR_PROGRAM',
+      missing ? `cannot start ${command}: there is no such program` : `cannot start ${command}`,
+      {
+        cause,
+      },
+    )
+  }
+  if (status !== 0) throw classifyFailure(program, killedBy ?? status ?? -1, said())
+}
+
+/** Runs a program to its end and returns what it wrote, at most `limitBytes`. */
+export async function collectClient(
+  access: ServerAccess,
+  program: ClientProgram,
+  args: readonly string[],
+  options: StartOptions & { readonly limitBytes: number },
+): Promise<Buffer> {
+  const client = await startClient(access, program, args, options)
+  client.stdin.end()
+  const parts: Buffer[] = []
+  for await (const part of readToEnd(client)) {
+    parts.push(part)
+    if (parts.reduce((sum, bytes) => sum + bytes.length, 0) > options.limitBytes) {
+      client.kill()
+      throw new CoffreError('ERR_PROGRAM', `${program} wrote more than ${options.limitBytes} bytes`)
+    }
+  }
+  return Buffer.concat(parts)
+}
+
+/** A program's output; ends only when the program has ended with status 0. Left early, it kills the program. */
+export async function* readToEnd(client: ClientProcess): AsyncGenerator<Buffer> {
+  let complete = false
+  try {
+    for await (const bytes of client.stdout as AsyncIterable<Buffer>) yield bytes
+    await client.done
+    complete = true
+  } finally {
+    if (!complete) client.kill()
+  }
+}

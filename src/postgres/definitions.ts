@@ -1,0 +1,90 @@
+/**
+ * The definitions, which pg_dump owns: the arguments of pg_dump, pg_dumpall and pg_restore that coffre uses. Rows
+ * never pass through here. (PostgreSQL documentation: pg_dump, pg_dumpall, pg_restore.)
+ */
+import { collectClient, type StartOptions } from './client-tools.ts'
+import { formatConninfo, type ServerAccess } from './conninfo.ts'
+
+const lockWait = '--lock-wait-timeout=60s'
+
+/** Pre-data and post-data in one archive; REFRESH of materialized views is in post-data. */
+export function schemaDumpArguments(access: ServerAccess, snapshotId: string): readonly string[] {
+  return [
+    ...[
+      '--format=custom',
+      '--compress=0',
+      '--section=pre-data',
+      '--section=post-data',
+      '--no-password',
+      lockWait,
+    ],
+    ...[`--snapshot=${snapshotId}`, `--dbname=${formatConninfo(access)}`],
+  ]
+}
+
+/** The data section with every table left out: large objects alone. */
+export function largeObjectDumpArguments(access: ServerAccess, snapshotId: string): readonly string[] {
+  return [
+    ...[
+      '--format=custom',
+      '--compress=0',
+      '--section=data',
+      '--exclude-table-data=*.*',
+      '--no-password',
+      lockWait,
+    ],
+    ...[`--snapshot=${snapshotId}`, `--dbname=${formatConninfo(access)}`],
+  ]
+}
+
+/** Roles, memberships and tablespaces of the whole server; without password verifiers where the role may not read them. */
+export function globalsArguments(
+  access: ServerAccess,
+  options: { readonly verifiers: boolean },
+): readonly string[] {
+  return [
+    '--globals-only',
+    '--no-password',
+    ...(options.verifiers ? [] : ['--no-role-passwords']),
+    `--dbname=${formatConninfo(access)}`,
+  ]
+}
+
+/** What the manifest says of how the definitions were dumped; no names. */
+export const dumpOptions: readonly string[] = [
+  '--format=custom',
+  '--section=pre-data',
+  '--section=post-data',
+  '--snapshot',
+]
+
+export interface RestoreArguments {
+  readonly section: 'pre-data' | 'data' | 'post-data'
+  /** More than one needs `archive` to be a seekable file. */
+  readonly jobs: number
+  /** A path pg_restore opens; undefined for standard input. */
+  readonly archive: string | undefined
+}
+
+export function restoreArguments(
+  access: ServerAccess,
+  { section, jobs, archive }: RestoreArguments,
+): readonly string[] {
+  return [
+    ...['--exit-on-error', '--no-password', `--section=${section}`, `--dbname=${formatConninfo(access)}`],
+    ...(jobs > 1 ? [`--jobs=${jobs}`] : []),
+    ...(archive === undefined ? [] : [archive]),
+  ]
+}
+
+/** `15.20`, as `pg_dump --version` says it behind the same prefix. Throws ERR_PROGRAM. */
+export async function programVersion(
+  access: ServerAccess,
+  program: 'pg_dump' | 'pg_restore',
+  options: StartOptions,
+): Promise<string> {
+  const said = (
+    await collectClient(access, program, ['--version'], { ...options, limitBytes: 4096 })
+  ).toString('utf8')
+  return /(\d+(?:\.\d+|beta\d+|rc\d+|devel)?)/.exec(said)?.[1] ?? said.trim()
+}

@@ -1,0 +1,184 @@
+/**
+ * The database a restore makes: created under a staging name with the recorded properties, filled and judged there,
+ * and renamed only then, from another connection (nobody can rename the database they are connected to). Until the
+ * rename nothing stands under the wanted name; a failed restore leaves the destination as it was.
+ */
+import { randomBytes } from 'node:crypto'
+import { z } from 'zod'
+import { CoffreError } from '../errors.ts'
+import type { InventoryDatabase, InventoryRole } from '../model/inventory.ts'
+import type { PsqlSession } from './psql-session.ts'
+import { quoteIdentifier, quoteLiteral } from './quoting.ts'
+
+/** 63 bytes is the most a name keeps (PostgreSQL documentation, 4.1.1): the random tail must survive. */
+export function stagingName(database: string): string {
+  let head = database
+  while (Buffer.byteLength(head) > 40) head = head.slice(0, -1)
+  return `${head}_coffre_${randomBytes(6).toString('hex')}`
+}
+
+export type Occupancy = 'absent' | 'empty' | 'occupied'
+
+/** `inside` opens a session in the database itself; only asked when it exists. */
+export async function occupancy(
+  maintenance: PsqlSession,
+  database: string,
+  inside: () => Promise<PsqlSession>,
+): Promise<Occupancy> {
+  const [row] = await maintenance.query(
+    `SELECT count(*) AS found FROM pg_catalog.pg_database WHERE datname = ${quoteLiteral(database)}`,
+  )
+  if (z.object({ found: z.number() }).parse(row).found === 0) return 'absent'
+  const session = await inside()
+  const [content] = await session.query(`
+    SELECT (SELECT count(*) FROM pg_catalog.pg_class c WHERE c.oid >= 16384)
+      + (SELECT count(*) FROM pg_catalog.pg_proc p WHERE p.oid >= 16384) + (SELECT count(*) FROM pg_catalog.pg_type t WHERE t.oid >= 16384)
+      + (SELECT count(*) FROM pg_catalog.pg_namespace n WHERE n.oid >= 16384) + (SELECT count(*) FROM pg_catalog.pg_largeobject_metadata) AS objects`)
+  await session.close()
+  return z.object({ objects: z.number() }).parse(content).objects === 0 ? 'empty' : 'occupied'
+}
+
+/** Creates missing roles; existing ones are left exactly as they are. Returns the names of those created. */
+export async function createMissingRoles(
+  maintenance: PsqlSession,
+  roles: readonly InventoryRole[],
+): Promise<readonly string[]> {
+  const rows = await maintenance.query('SELECT rolname AS name FROM pg_catalog.pg_roles')
+  const existing = new Set(rows.map((row) => z.object({ name: z.string() }).parse(row).name))
+  const missing = roles.filter(({ name }) => !existing.has(name))
+  for (const role of missing) await maintenance.execute(createRole(role))
+  for (const role of missing) {
+    for (const group of role.memberOf)
+      await maintenance.execute(`GRANT ${quoteIdentifier(group)} TO ${quoteIdentifier(role.name)}`)
+  }
+  return missing.map(({ name }) => name)
+}
+
+function createRole(role: InventoryRole): string {
+  const flags = [
+    [role.superuser, 'SUPERUSER'],
+    [role.inherit, 'INHERIT'],
+    [role.createRole, 'CREATEROLE'],
+    [role.createDatabase, 'CREATEDB'],
+    [role.login, 'LOGIN'],
+    [role.replication, 'REPLICATION'],
+    [role.bypassRowSecurity, 'BYPASSRLS'],
+  ] as const
+  return [
+    `CREATE ROLE ${quoteIdentifier(role.name)} WITH`,
+    // Attributes that are off are the default; naming them would need rights the destination's user may not have.
+    ...flags.filter(([on, word]) => on || word === 'INHERIT').map(([on, word]) => (on ? word : `NO${word}`)),
+    role.connectionLimit === -1 ? '' : `CONNECTION LIMIT ${role.connectionLimit}`,
+    role.validUntil === null ? '' : `VALID UNTIL ${quoteLiteral(role.validUntil)}`,
+    role.passwordVerifier === null ? '' : `PASSWORD ${quoteLiteral(role.passwordVerifier)}`,
+  ].join(' ')
+}
+
+/** From template0, with the properties that can only be given now (PostgreSQL documentation: CREATE DATABASE). */
+export function createDatabaseStatement(
+  name: string,
+  like: InventoryDatabase,
+  versionNumber: number,
+): string {
+  const provider = versionNumber >= 150000 ? [`LOCALE_PROVIDER ${like.localeProvider}`] : []
+  const localeWord = like.localeProvider === 'builtin' ? 'BUILTIN_LOCALE' : 'ICU_LOCALE'
+  return [
+    `CREATE DATABASE ${quoteIdentifier(name)} WITH TEMPLATE template0 OWNER ${quoteIdentifier(like.owner)}`,
+    `ENCODING ${quoteLiteral(like.encoding)} LC_COLLATE ${quoteLiteral(like.collate)} LC_CTYPE ${quoteLiteral(like.characterType)}`,
+    ...provider,
+    ...(like.locale === null || like.localeProvider === 'libc'
+      ? []
+      : [`${localeWord} ${quoteLiteral(like.locale)}`]),
+    ...(like.icuRules === null ? [] : [`ICU_RULES ${quoteLiteral(like.icuRules)}`]),
+  ].join(' ')
+}
+
+/** Settings, rights, comment and limit of the database itself: last, so that none of them disturbs the loading. */
+export function databasePropertyStatements(name: string, like: InventoryDatabase): readonly string[] {
+  const database = quoteIdentifier(name)
+  const settings = like.settings.map((setting) => {
+    const whose =
+      setting.role === null
+        ? `DATABASE ${database}`
+        : `ROLE ${quoteIdentifier(setting.role)} IN DATABASE ${database}`
+    return `ALTER ${whose} SET ${settingName(setting.name)} = ${settingValue(setting.name, setting.value)}`
+  })
+  const grants = (like.grants ?? []).map(({ grantee, privilege, grantable }) => {
+    const to = grantee === null ? 'PUBLIC' : quoteIdentifier(grantee)
+    return `GRANT ${privilege} ON DATABASE ${database} TO ${to}${grantable && grantee !== null ? ' WITH GRANT OPTION' : ''}`
+  })
+  return [
+    ...settings,
+    ...(like.comment === null ? [] : [`COMMENT ON DATABASE ${database} IS ${quoteLiteral(like.comment)}`]),
+    ...(like.grants === null
+      ? []
+      : [`REVOKE ALL ON DATABASE ${database} FROM PUBLIC, ${quoteIdentifier(like.owner)}`, ...grants]),
+    ...(like.connectionLimit === -1
+      ? []
+      : [`ALTER DATABASE ${database} CONNECTION LIMIT ${like.connectionLimit}`]),
+  ]
+}
+
+/** `name` or `extension.name`; quoting them as one identifier would be another setting. */
+function settingName(name: string): string {
+  return name
+    .split('.')
+    .map((part) => quoteIdentifier(part))
+    .join('.')
+}
+
+/** Settings that are lists are stored as quoted lists already, and quoting them once more would make them one item. */
+const listSettings = new Set([
+  'search_path',
+  'temp_tablespaces',
+  'session_preload_libraries',
+  'local_preload_libraries',
+  'unix_socket_directories',
+])
+
+function settingValue(name: string, value: string): string {
+  if (!listSettings.has(name.toLowerCase())) return quoteLiteral(value)
+  const items = [...value.matchAll(/\s*(?:"((?:[^"]|"")*)"|([^,]*))\s*(?:,|$)/g)]
+    .map(([whole, quoted, plain]) =>
+      whole === '' ? undefined : (quoted?.replaceAll('""', '"') ?? plain?.trim() ?? ''),
+    )
+    .filter((item) => item !== undefined)
+  return items.length === 0 ? "''" : items.map((item) => quoteLiteral(item)).join(', ')
+}
+
+/** Both renames in one transaction, after other sessions were shut out; throws when one still holds on. */
+export async function renameIntoPlace(
+  maintenance: PsqlSession,
+  names: { staging: string; final: string; replaced: string | undefined },
+): Promise<void> {
+  const moved = names.replaced === undefined ? [names.staging] : [names.staging, names.final]
+  for (const name of moved) {
+    await maintenance.execute(`ALTER DATABASE ${quoteIdentifier(name)} ALLOW_CONNECTIONS false`)
+    await maintenance.execute(
+      `SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity WHERE datname = ${quoteLiteral(name)}`,
+    )
+  }
+  const away =
+    names.replaced === undefined
+      ? ''
+      : `ALTER DATABASE ${quoteIdentifier(names.final)} RENAME TO ${quoteIdentifier(names.replaced)};`
+  await maintenance.execute(
+    `BEGIN; ${away} ALTER DATABASE ${quoteIdentifier(names.staging)} RENAME TO ${quoteIdentifier(names.final)}; COMMIT`,
+  )
+  await maintenance.execute(`ALTER DATABASE ${quoteIdentifier(names.final)} ALLOW_CONNECTIONS true`)
+}
+
+export async function dropDatabase(maintenance: PsqlSession, name: string): Promise<void> {
+  await maintenance.execute(`DROP DATABASE IF EXISTS ${quoteIdentifier(name)} WITH (FORCE)`)
+}
+
+/** Refuses a name nobody means, before anything is made. */
+export function assertDatabaseName(name: string | undefined): string {
+  if (name === undefined || name === '' || ['template0', 'template1'].includes(name)) {
+    throw new CoffreError('ERR_USAGE', 'the destination names no database', {
+      hint: 'end the URL with the name of the new database: postgres://…/koprogo_restored',
+    })
+  }
+  if (Buffer.byteLength(name) > 63) throw new CoffreError('ERR_USAGE', 'a database name has at most 63 bytes')
+  return name
+}

@@ -1,0 +1,179 @@
+/**
+ * One psql kept open: statements go in by its stdin, rows and COPY data come out by its stdout. Every statement is
+ * followed by a SELECT of an end marker that no data line can equal (`\.` and a nonce; COPY text never has a line
+ * that begins with `\.`), sent in the same transaction: if the statement failed, the server refuses the marker too,
+ * and ON_ERROR_STOP ends psql with status 3. So data without its marker is never taken for complete.
+ * (psql 15 leaves :ERROR false after a COPY that failed half way; the marker does not rely on it.)
+ */
+import { randomBytes } from 'node:crypto'
+import { CoffreError } from '../errors.ts'
+import { startClient, type ClientProcess, type StartOptions } from './client-tools.ts'
+import { formatConninfo, type ServerAccess } from './conninfo.ts'
+
+/**
+ * Settings every session has, so that dump, load and digest write a value alike (hazards, 14 and 15), and no
+ * time-out of the database or the role can end it (hazard 2). Settings a server does not have are left out.
+ */
+const sessionSettings = `
+SET client_min_messages = error; SET standard_conforming_strings = on; SET search_path = '';
+SET DateStyle = ISO; SET IntervalStyle = postgres; SET TimeZone = 'UTC'; SET extra_float_digits = 3;
+SET bytea_output = hex; SET xmloption = content; SET lc_monetary = 'C'; SET row_security = off;
+SET synchronize_seqscans = off; SET enable_tidscan = on; SET jit = off; SET max_parallel_workers_per_gather = 0;
+SET default_transaction_read_only = off; SET statement_timeout = 0; SET lock_timeout = 0;
+SET idle_in_transaction_session_timeout = 0; SET idle_session_timeout = 0;
+SELECT pg_catalog.set_config(name, '0', false) IS NULL FROM pg_catalog.pg_settings WHERE name = 'transaction_timeout';
+`
+
+export interface SessionOptions extends StartOptions {
+  /** Shown in pg_stat_activity. */
+  readonly applicationName: string
+}
+
+export class PsqlSession {
+  readonly #client: ClientProcess
+  readonly #output: AsyncIterator<Buffer>
+  readonly #nonce = randomBytes(12).toString('hex')
+  #statements = 0
+  #busy = false
+
+  private constructor(client: ClientProcess) {
+    this.#client = client
+    this.#output = (client.stdout as AsyncIterable<Buffer>)[Symbol.asyncIterator]()
+  }
+
+  /** Connects and applies the settings. Throws ERR_CONNECT or ERR_PROGRAM. */
+  static async open(access: ServerAccess, options: SessionOptions): Promise<PsqlSession> {
+    const conninfo = formatConninfo(access, {
+      application_name: options.applicationName,
+      client_encoding: 'UTF8',
+    })
+    const args = [
+      '-X',
+      '-q',
+      '-w',
+      '-A',
+      '-t',
+      '-v',
+      'ON_ERROR_STOP=1',
+      '-v',
+      'VERBOSITY=verbose',
+      '-v',
+      'SHOW_CONTEXT=never',
+      '-d',
+      conninfo,
+    ]
+    const session = new PsqlSession(await startClient(access, 'psql', args, options))
+    try {
+      await session.execute(sessionSettings)
+    } catch (error) {
+      session.kill()
+      throw error
+    }
+    return session
+  }
+
+  get pid(): number | undefined {
+    return this.#client.pid
+  }
+
+  /** Statements whose output does not matter. */
+  async execute(sql: string): Promise<void> {
+    for await (const bytes of this.copyTo(sql)) void bytes
+  }
+
+  /** The rows of one SELECT, each parsed from JSON. The caller gives them their type by parsing further. */
+  async query(select: string): Promise<readonly unknown[]> {
+    const parts: Buffer[] = []
+    for await (const bytes of this.copyTo(`SELECT pg_catalog.row_to_json(q) FROM (${select}\n) AS q`))
+      parts.push(bytes)
+    const lines = Buffer.concat(parts).toString('utf8').split('\n')
+    return lines.filter((line) => line !== '').map((line) => JSON.parse(line) as unknown)
+  }
+
+  /** The output of one statement (COPY … TO STDOUT), in chunks as psql writes them, without the end marker. */
+  async *copyTo(statement: string): AsyncGenerator<Buffer> {
+    const marker = this.#send(statement)
+    let held: Buffer = Buffer.alloc(0)
+    for (;;) {
+      const { value, done } = await this.#output.next()
+      if (done === true) await this.#failed()
+      const chunk: Buffer = held.length === 0 ? value : Buffer.concat([held, value])
+      const start = startOfLastLine(chunk, marker.length)
+      const lastLine = chunk.subarray(start)
+      if (lastLine.equals(marker)) {
+        if (start > 0) yield chunk.subarray(0, start)
+        this.#busy = false
+        return
+      }
+      held = marker.subarray(0, lastLine.length).equals(lastLine) ? lastLine : Buffer.alloc(0)
+      if (chunk.length > held.length) yield chunk.subarray(0, chunk.length - held.length)
+    }
+  }
+
+  /**
+   * Sends data under one `COPY … FROM STDIN`. The data must be whole COPY text lines without an end marker of its own.
+   * A caller that fails half way must `kill()` the session: psql takes an early end of input for the end of the data
+   * and would commit it, were it not for the explicit transaction that every load runs in.
+   */
+  async copyFrom(statement: string, data: AsyncIterable<Buffer>): Promise<void> {
+    await this.#write(`${statement};\n`)
+    try {
+      for await (const bytes of data) await this.#write(bytes)
+    } catch (error) {
+      this.kill()
+      throw error
+    }
+    await this.#write('\\.\n')
+    await this.execute('')
+  }
+
+  /** Ends psql and checks its status. */
+  async close(): Promise<void> {
+    this.#client.stdin.end()
+    this.#client.stdout.resume()
+    await this.#client.done
+  }
+
+  kill(): void {
+    this.#client.kill()
+  }
+
+  #send(statement: string): Buffer {
+    if (this.#busy) throw new CoffreError('ERR_INTERNAL', 'a psql session carries one statement at a time')
+    this.#busy = true
+    this.#statements += 1
+    const marker = `\\.${this.#nonce}-${this.#statements}`
+    this.#client.stdin.write(`${statement}\n;\nSELECT '${marker}';\n`)
+    return Buffer.from(`${marker}\n`)
+  }
+
+  /** Waits for room in the pipe. A pipe that breaks tells nothing by itself: how psql ended does. */
+  async #write(data: string | Buffer): Promise<void> {
+    const { stdin } = this.#client
+    if (stdin.destroyed) await this.#failed()
+    if (stdin.write(data)) return
+    await new Promise<void>((resolve) => {
+      const go = (): void => {
+        stdin.off('drain', go)
+        stdin.off('close', go)
+        resolve()
+      }
+      stdin.on('drain', go)
+      stdin.on('close', go)
+    })
+    if (stdin.destroyed) await this.#failed()
+  }
+
+  async #failed(): Promise<never> {
+    await this.#client.done
+    throw new CoffreError('ERR_POSTGRES', 'psql ended before it was asked to')
+  }
+}
+
+/** Where the last line begins; only lines short enough to be the marker (or a part of it) are told apart. */
+function startOfLastLine(chunk: Buffer, markerLength: number): number {
+  const from = Math.max(0, chunk.length - markerLength - 1)
+  const newline = chunk.subarray(from, -1).lastIndexOf(10)
+  if (newline >= 0) return from + newline + 1
+  return from === 0 ? 0 : chunk.length
+}

@@ -1,0 +1,178 @@
+/**
+ * One exported snapshot of a source, held open until everything has been read. Order matters (hazard 1): list the
+ * tables, begin, lock them all in ACCESS SHARE as the first statements (which takes no snapshot yet), export, read the
+ * catalog again inside the snapshot and start over if it differs. A table truncated after the snapshot would otherwise
+ * read as empty without an error. The locks are held to the end.
+ */
+import { z } from 'zod'
+import { CoffreError } from '../errors.ts'
+import type { InventoryDatabase, InventoryRole, InventorySequence } from '../model/inventory.ts'
+import {
+  countLargeObjects,
+  readDatabase,
+  readRoles,
+  readSequences,
+  readServer,
+  readTables,
+  type CatalogTable,
+  type ServerFacts,
+} from './catalog.ts'
+import type { ServerAccess } from './conninfo.ts'
+import { PsqlSession, type SessionOptions } from './psql-session.ts'
+import { quoteQualified } from './quoting.ts'
+
+export interface SnapshotOptions extends SessionOptions {
+  readonly lockTimeoutMs: number
+}
+
+/** What the snapshot holds, besides the rows themselves. */
+export interface SnapshotContent {
+  readonly server: ServerFacts
+  readonly database: InventoryDatabase
+  readonly roles: readonly InventoryRole[]
+  /** Tables with rows of their own. */
+  readonly tables: readonly CatalogTable[]
+  readonly sequences: readonly InventorySequence[]
+  readonly largeObjects: number
+}
+
+/** What an importing session needs to read the same snapshot on the same server. */
+export interface SnapshotHandle {
+  readonly id: string
+  readonly serverStartedAt: string
+  readonly encoding: string
+}
+
+const attempts = 5
+const locksPerStatement = 250
+
+export class SourceSnapshot implements AsyncDisposable {
+  readonly handle: SnapshotHandle
+  readonly takenAt: Date
+  readonly content: SnapshotContent
+  readonly #session: PsqlSession
+
+  private constructor(session: PsqlSession, handle: SnapshotHandle, takenAt: Date, content: SnapshotContent) {
+    this.#session = session
+    this.handle = handle
+    this.takenAt = takenAt
+    this.content = content
+  }
+
+  /** Throws ERR_CONNECT, ERR_POSTGRES (a lock not to be had in time) or ERR_SOURCE (tables that never keep still). */
+  static async take(access: ServerAccess, options: SnapshotOptions): Promise<SourceSnapshot> {
+    const session = await PsqlSession.open(access, options)
+    try {
+      const server = await readServer(session)
+      for (let attempt = 1; attempt <= attempts; attempt += 1) {
+        const snapshot = await lockAndExport(session, server, options.lockTimeoutMs)
+        if (snapshot !== undefined) {
+          return new SourceSnapshot(
+            session,
+            snapshot.handle,
+            snapshot.takenAt,
+            await readContent(session, server, snapshot.tables),
+          )
+        }
+        await session.execute('ROLLBACK')
+      }
+      throw new CoffreError(
+        'ERR_SOURCE',
+        `tables were created, altered or dropped during each of ${attempts} attempts to lock them`,
+        {
+          hint: 'run the backup when no migration is running',
+        },
+      )
+    } catch (error) {
+      session.kill()
+      throw error
+    }
+  }
+
+  /** Throws when the session that holds the snapshot is gone: what was read since cannot be trusted to be whole. */
+  async assertAlive(): Promise<void> {
+    await this.#session.execute('SELECT 1')
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#session.kill()
+  }
+}
+
+interface Exported {
+  readonly handle: SnapshotHandle
+  readonly takenAt: Date
+  readonly tables: readonly CatalogTable[]
+}
+
+async function lockAndExport(
+  session: PsqlSession,
+  server: ServerFacts,
+  lockTimeoutMs: number,
+): Promise<Exported | undefined> {
+  const before = await readTables(session)
+  await session.execute(
+    `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL lock_timeout = ${Math.round(lockTimeoutMs)}`,
+  )
+  for (let start = 0; start < before.length; start += locksPerStatement) {
+    const names = before
+      .slice(start, start + locksPerStatement)
+      .map(({ schema, name }) => `ONLY ${quoteQualified(schema, name)}`)
+    await session.execute(`LOCK TABLE ${names.join(', ')} IN ACCESS SHARE MODE`)
+  }
+  const exported = z
+    .object({ id: z.string().regex(/^[0-9A-F]+-[0-9A-F]+-\d+$/), takenAt: z.string() })
+    .parse(
+      (
+        await session.query(
+          `SELECT pg_catalog.pg_export_snapshot() AS id, pg_catalog.transaction_timestamp() AS "takenAt"`,
+        )
+      )[0],
+    )
+  await session.execute('SET LOCAL lock_timeout = 0')
+  const after = await readTables(session)
+  if (identity(before) !== identity(after)) return undefined
+  const handle = { id: exported.id, serverStartedAt: server.startedAt, encoding: server.encoding }
+  return { handle, takenAt: new Date(exported.takenAt), tables: after }
+}
+
+/** What must not have changed between listing and locking; sizes may. */
+function identity(tables: readonly CatalogTable[]): string {
+  return JSON.stringify(
+    tables.map(({ oid, schema, name, kind, columns }) => [oid, schema, name, kind, columns]),
+  )
+}
+
+async function readContent(
+  session: PsqlSession,
+  server: ServerFacts,
+  tables: readonly CatalogTable[],
+): Promise<SnapshotContent> {
+  return {
+    server,
+    database: await readDatabase(session, server.versionNumber),
+    roles: await readRoles(session),
+    tables: tables.filter(({ kind }) => kind === 'r'),
+    sequences: await readSequences(session),
+    largeObjects: await countLargeObjects(session),
+  }
+}
+
+/** A session that reads in another's snapshot: one transaction, ended with the statement list. */
+export async function beginInSnapshot(
+  session: PsqlSession,
+  handle: SnapshotHandle,
+  lockTimeoutMs: number,
+): Promise<void> {
+  const [row] = await session.query(
+    `SELECT pg_catalog.pg_postmaster_start_time()::pg_catalog.text AS "startedAt"`,
+  )
+  if (z.object({ startedAt: z.string() }).parse(row).startedAt !== handle.serverStartedAt) {
+    throw new CoffreError('ERR_SOURCE', 'connections to the source reach different servers', {
+      hint: 'give one host in the URL, not a list or a balanced address',
+    })
+  }
+  await session.execute(
+    `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT '${handle.id}'; SET LOCAL lock_timeout = ${Math.round(lockTimeoutMs)}`,
+  )
+}

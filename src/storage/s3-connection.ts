@@ -1,0 +1,230 @@
+/**
+ * One bucket and prefix, ready to be asked: the SDK's client, its patience, and what goes with every request.
+ * Every request has a time limit and a budget of attempts; what fails in the end is a CoffreError. The SDK is loaded
+ * here and only when a store is opened, as it takes longer to load than everything else together.
+ */
+import type { HeadObjectCommandOutput, S3Client, S3ClientConfig } from '@aws-sdk/client-s3'
+import { CoffreError } from '../errors.ts'
+import { interruption, throwIfInterrupted } from './interruptible.ts'
+import { isKey } from './object-store.ts'
+import {
+  type ProviderProfile,
+  providerProfiles,
+  type S3Encryption,
+  type S3Provider,
+} from './provider-profiles.ts'
+import { failureOf, storeError } from './s3-errors.ts'
+
+export interface S3Settings {
+  readonly provider: S3Provider
+  /** Undefined: the provider's own for the region. */
+  readonly endpoint: string | undefined
+  readonly region: string
+  readonly bucket: string
+  /** Where the repository lives in the bucket, without slashes around it; empty for the whole bucket. */
+  readonly prefix: string
+  readonly encryption: S3Encryption
+  /** For `sse-kms`: the key's id or ARN; undefined: the account's default key. */
+  readonly kmsKey: string | undefined
+  /** Undefined: the usual AWS environment, profiles and instance roles. */
+  readonly credentials: { readonly accessKeyId: string; readonly secretAccessKey: string } | undefined
+  /** Of a multipart upload's first parts; 5 MiB to 5 GiB. One put holds `concurrency + 1` parts in memory. */
+  readonly partSizeBytes?: number | undefined
+  /** Parts of one put in flight at once; default 2. */
+  readonly concurrency?: number | undefined
+  /** How long to wait for an answer, a silent download included; default 60,000. Large parts get more. */
+  readonly requestTimeoutMs?: number | undefined
+  /** Attempts for one request, and for one download that breaks off; default 4. */
+  readonly maxAttempts?: number | undefined
+}
+
+export type S3Sdk = typeof import('@aws-sdk/client-s3')
+
+type RetryStrategy = Exclude<NonNullable<S3ClientConfig['retryStrategy']>, { retry: unknown }>
+
+export interface RequestOptions {
+  readonly signal?: AbortSignal | undefined
+  /** Of the request's body: large ones get the time they need on a slow line. */
+  readonly bodyBytes?: number | undefined
+}
+
+const mebibyte = 1024 * 1024
+const connectionTimeoutMs = 10_000
+/** A line slower than 100 kB/s is taken for a dead one. */
+const slowestBytesPerMs = 100
+const longestPauseMs = 30_000
+
+export class S3Connection {
+  readonly sdk: S3Sdk
+  readonly client: S3Client
+  readonly bucket: string
+  readonly description: string
+  readonly profile: ProviderProfile
+  readonly encryption: S3Encryption
+  readonly kmsKey: string | undefined
+  readonly partSizeBytes: number
+  readonly concurrency: number
+  readonly requestTimeoutMs: number
+  readonly maxAttempts: number
+  /** Empty, or ends with `/`. */
+  readonly prefix: string
+
+  constructor(settings: S3Settings, sdk: S3Sdk) {
+    const profile = providerProfiles[settings.provider]
+    this.sdk = sdk
+    this.profile = profile
+    this.bucket = settings.bucket
+    this.prefix = settings.prefix === '' ? '' : `${settings.prefix}/`
+    this.description = `s3://${settings.bucket}${settings.prefix === '' ? '' : `/${settings.prefix}`}`
+    this.encryption = settings.encryption
+    this.kmsKey = settings.kmsKey
+    this.partSizeBytes = settings.partSizeBytes ?? profile.partSizeBytes
+    this.concurrency = settings.concurrency ?? 2
+    this.requestTimeoutMs = settings.requestTimeoutMs ?? 60_000
+    this.maxAttempts = settings.maxAttempts ?? 4
+    this.client = new sdk.S3Client(clientConfig(settings, profile, this.requestTimeoutMs, this.maxAttempts))
+  }
+
+  keyOf(key: string): { readonly Bucket: string; readonly Key: string } {
+    return { Bucket: this.bucket, Key: this.prefix + key }
+  }
+
+  /** The headers that ask for encryption, on whatever makes an object. */
+  encryptionHeaders(): { ServerSideEncryption?: 'AES256' | 'aws:kms'; SSEKMSKeyId?: string } {
+    if (this.encryption === 'none') return {}
+    if (this.encryption === 'sse-s3') return { ServerSideEncryption: 'AES256' }
+    return {
+      ServerSideEncryption: 'aws:kms',
+      ...(this.kmsKey === undefined ? {} : { SSEKMSKeyId: this.kmsKey }),
+    }
+  }
+
+  /**
+   * One request within its time limit and attempts. `action` reads after "cannot", as in "put backups/x"; the
+   * store is added. An abort throws `interruption`, all else a CoffreError made by `storeError`.
+   */
+  async request<T>(
+    action: string,
+    options: RequestOptions,
+    send: (sending: { readonly abortSignal: AbortSignal; readonly requestTimeout: number }) => Promise<T>,
+  ): Promise<T> {
+    throwIfInterrupted(options.signal)
+    const requestTimeout = Math.max(this.requestTimeoutMs, (options.bodyBytes ?? 0) / slowestBytesPerMs)
+    // The SDK's own limit ends with the headers: an answer that stops in its body would hold us for ever.
+    const stop = new AbortController()
+    const deadline = setTimeout(() => stop.abort(), this.maxAttempts * (requestTimeout + longestPauseMs))
+    const onAbort = (): void => stop.abort()
+    options.signal?.addEventListener('abort', onAbort, { once: true })
+    try {
+      return await send({ abortSignal: stop.signal, requestTimeout })
+    } catch (error) {
+      if (options.signal?.aborted === true) throw interruption(options.signal)
+      throw storeError(`${action} in ${this.description}`, error)
+    } finally {
+      clearTimeout(deadline)
+      options.signal?.removeEventListener('abort', onAbort)
+    }
+  }
+
+  /** Undefined for 404 only: a 403 is a key that may or may not be there. */
+  async head(key: string, signal?: AbortSignal): Promise<HeadObjectCommandOutput | undefined> {
+    const command = new this.sdk.HeadObjectCommand(this.keyOf(key))
+    try {
+      return await this.request(`look at ${key}`, { signal }, (sending) => this.client.send(command, sending))
+    } catch (error) {
+      if (failureOf(error)?.status === 404) return undefined
+      throw error
+    }
+  }
+
+  /** Removes the object, or one version of it; a missing one is no error. */
+  async delete(key: string, signal?: AbortSignal, versionId?: string): Promise<void> {
+    const version = versionId === undefined ? {} : { VersionId: versionId }
+    const command = new this.sdk.DeleteObjectCommand({ ...this.keyOf(key), ...version })
+    try {
+      await this.request(`delete ${key}`, { signal }, (sending) => this.client.send(command, sending))
+    } catch (error) {
+      if (failureOf(error)?.code !== 'NoSuchKey') throw error
+    }
+  }
+}
+
+/** Throws ERR_CONFIG for what the provider cannot do, or what S3 does not allow. */
+export async function connectS3(settings: S3Settings): Promise<S3Connection> {
+  const profile = providerProfiles[settings.provider]
+  if (profile.endpointRequired && settings.endpoint === undefined) {
+    throw new CoffreError('ERR_CONFIG', `the repository in bucket ${settings.bucket} has no endpoint`, {
+      hint: `${profile.name} has no endpoint that follows from the region: set endpoint: https://…`,
+    })
+  }
+  if (!profile.encryption.includes(settings.encryption)) {
+    throw new CoffreError('ERR_CONFIG', `${profile.name} does not offer encryption: ${settings.encryption}`, {
+      hint: `it offers ${profile.encryption.join(', ')}; coffre's own encryption does not depend on it`,
+    })
+  }
+  if (settings.prefix !== '' && !(isKey(settings.prefix) && settings.prefix.length <= 120)) {
+    throw new CoffreError('ERR_CONFIG', `not a valid prefix: ${JSON.stringify(settings.prefix)}`, {
+      hint: 'letters, digits, dots, dashes, underscores, and slashes between them; at most 120 characters',
+    })
+  }
+  const partSizeBytes = settings.partSizeBytes ?? profile.partSizeBytes
+  if (partSizeBytes < 5 * mebibyte || partSizeBytes > 5 * 1024 * mebibyte) {
+    throw new CoffreError(
+      'ERR_CONFIG',
+      `a part size of ${partSizeBytes} bytes is not between 5 MiB and 5 GiB`,
+    )
+  }
+  return new S3Connection(settings, await import('@aws-sdk/client-s3'))
+}
+
+function clientConfig(
+  settings: S3Settings,
+  profile: ProviderProfile,
+  requestTimeoutMs: number,
+  maxAttempts: number,
+): S3ClientConfig {
+  const endpoint = settings.endpoint ?? profile.endpoint?.replace('{region}', settings.region)
+  return {
+    region: settings.region,
+    ...(endpoint === undefined ? {} : { endpoint }),
+    ...(settings.credentials === undefined ? {} : { credentials: { ...settings.credentials } }),
+    // A name with dots is not covered by the provider's TLS certificate for host names.
+    forcePathStyle: profile.pathStyle || settings.bucket.includes('.'),
+    requestChecksumCalculation: profile.checksums,
+    responseChecksumValidation: profile.checksums,
+    followRegionRedirects: false,
+    maxAttempts,
+    retryStrategy: patientRetries(maxAttempts),
+    requestHandler: {
+      connectionTimeout: Math.min(connectionTimeoutMs, requestTimeoutMs),
+      requestTimeout: requestTimeoutMs,
+      throwOnRequestTimeout: true,
+      // A slow reader makes a socket silent: `s3-download.ts` keeps its own watch.
+      socketTimeout: 0,
+    },
+  }
+}
+
+/** The SDK's own delays end within a fraction of a second: a server that restarts is away for longer. */
+function patientRetries(maxAttempts: number): RetryStrategy {
+  const token = (retries: number, delayMs: number) => ({
+    getRetryCount: () => retries,
+    getRetryDelay: () => delayMs,
+  })
+  return {
+    acquireInitialRetryToken: async () => token(0, 0),
+    refreshRetryTokenForRetry: async (last, failed) => {
+      const retries = last.getRetryCount() + 1
+      const worthTrying = failed.errorType === 'TRANSIENT' || failed.errorType === 'THROTTLING'
+      if (!worthTrying || retries >= maxAttempts) throw new Error('no attempts left')
+      const asked = failed.retryAfterHint === undefined ? 0 : failed.retryAfterHint.getTime() - Date.now()
+      return token(retries, Math.min(longestPauseMs, Math.max(asked, pauseMs(retries))))
+    },
+    recordSuccess: () => undefined,
+  }
+}
+
+/** Before the n-th retry: around 0.4, 1.6 and 6 seconds, with some chance in it so that lanes do not march in step. */
+export function pauseMs(retry: number): number {
+  return Math.min(longestPauseMs, 100 * 4 ** retry) * (0.75 + Math.random() / 2)
+}
