@@ -17,12 +17,6 @@ function has(mapping: Mapping, key: string): boolean {
   return mapping[key] !== undefined
 }
 
-/** For mappings of names. */
-export function notEmpty(mapping: Mapping, report: Report): void {
-  if (Object.keys(mapping).length === 0)
-    report([], 'names nothing', 'give at least one, under a name of your choice')
-}
-
 export function sourceRules(source: Mapping, report: Report): void {
   if (has(source, 'url')) {
     for (const key of ['database', 'user', 'run'].filter((key) => has(source, key))) {

@@ -49,7 +49,7 @@ function wrongValue(
   const label = key === undefined || typeof path.at(-1) === 'number' ? '' : `${shownKey(key)}: `
   const example = Array.isArray(examples) ? `${label}${flow(examples[0])}` : undefined
   if (path.length === 0 && value === null)
-    return { path, message: 'the file is empty', hint: 'coffre init writes a configuration' }
+    return { path, message: 'the file is empty', hint: 'write sources, repositories, trust and recipients' }
   if (value === undefined) return { path, message: 'is missing', hint: `add ${example ?? description}` }
   if (value === null)
     return { path, message: 'is empty', hint: `write ${example ?? description}, or remove it` }

@@ -11,7 +11,6 @@ import {
   credentialRules,
   isMapping,
   type Mapping,
-  notEmpty,
   recipientRules,
   type Report,
   repositoryRules,
@@ -34,6 +33,12 @@ function rule(check: (mapping: Mapping, report: Report) => void) {
   return (value: unknown, context: z.RefinementCtx) => {
     if (isMapping(value)) check(value, reporter(context))
   }
+}
+
+/** For mappings of names. One whose names are all wrong looks empty too, but has been spoken of already. */
+function notEmpty(value: unknown, context: z.RefinementCtx): void {
+  if (!isMapping(value) || Object.keys(value).length > 0 || context.issues.length > 0) return
+  reporter(context)([], 'names nothing', 'give at least one, under a name of your choice')
 }
 
 function text(description: string, example: string, pattern = /^[^\0]+$/) {
@@ -67,7 +72,7 @@ const source = z
     database: text('the name of a database', 'koprogo_db').optional(),
     user: text('the name of a PostgreSQL role', 'koprogo').optional(),
     run: z
-      .array(text('a word that is not empty', 'docker'))
+      .array(text('text that is not empty', 'docker'))
       .min(1)
       .meta({
         description: 'a list of words, put before every client program',
@@ -156,11 +161,11 @@ export const configSchema = z
   .strictObject({
     sources: z
       .record(named, source)
-      .superRefine(rule(notEmpty), always)
+      .superRefine(notEmpty, always)
       .meta({ description: 'a mapping from names to sources' }),
     repositories: z
       .record(named, repository)
-      .superRefine(rule(notEmpty), always)
+      .superRefine(notEmpty, always)
       .meta({ description: 'a mapping from names to repositories' }),
     trust: z.strictObject({ root: fingerprint }).meta({ description: 'a mapping with root' }),
     recipients: z

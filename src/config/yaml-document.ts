@@ -9,6 +9,7 @@ import {
   isScalar,
   isSeq,
   LineCounter,
+  type Node,
   type Pair,
   parseDocument,
   visit,
@@ -36,12 +37,12 @@ export function readYaml(text: string): YamlDocument {
       logLevel: 'error',
     })
     const faults = [...document.errors, ...document.warnings]
-    const problems = faults.map((fault) => problemOf(fault, text, lines))
-    const readable = faults.every((fault) => fault.code === 'DUPLICATE_KEY')
-    keepSpelling(document)
+    const open = inspectNodes(document, lines)
+    const readable = open.length === 0 && faults.every((fault) => fault.code === 'DUPLICATE_KEY')
+    const problems = [...faults.map((fault) => problemOf(fault, text, lines)), ...open]
     return {
       value: readable ? document.toJS() : undefined,
-      problems,
+      problems: oncePerLine(problems),
       lineAt: (path) => lines.linePos(offsetAt(document, path)).line,
     }
   } catch {
@@ -55,21 +56,46 @@ export function readYaml(text: string): YamlDocument {
   }
 }
 
-/** Only short whole numbers are numbers: a fingerprint of digits and one E must not become infinity. */
-function keepSpelling(document: Document.Parsed): void {
+/**
+ * What the library leaves open. Only short whole numbers stay numbers: a fingerprint of digits and one E must not
+ * become infinity. Aliases need an anchor before them, and not around them. `__proto__` would be dropped unseen.
+ */
+function inspectNodes(document: Document.Parsed, lines: LineCounter): readonly Problem[] {
+  const problems: Problem[] = []
+  const anchors = new Map<string, Node>()
+  const report = (node: Node, message: string, hint: string) =>
+    problems.push({ line: lines.linePos(node.range?.[0] ?? 0).line, path: '', message, hint })
   visit(document, {
-    Scalar(_, node) {
+    Node(key, node, path) {
+      if (isAlias(node)) {
+        const anchored = anchors.get(node.source)
+        if (anchored === undefined)
+          report(node, 'an alias without its anchor', 'put text that starts with * in quotes')
+        else if (path.includes(anchored))
+          report(node, 'an alias inside of what it stands for', 'write the values out')
+        return
+      }
+      if (node.anchor !== undefined) anchors.set(node.anchor, node)
+      if (!isScalar(node)) return
+      if (key === 'key' && node.value === '__proto__')
+        report(node, 'a key named __proto__', 'choose another name')
       if (typeof node.value === 'number' && !/^-?\d{1,9}$/.test(node.source ?? ''))
         node.value = node.source ?? ''
     },
   })
+  return problems
+}
+
+/** One slip makes the parser stumble many times on. */
+function oncePerLine(problems: readonly Problem[]): readonly Problem[] {
+  return [...new Map(problems.map((problem) => [`${problem.line} ${problem.message}`, problem])).values()]
 }
 
 const wordings: Partial<Record<YAMLError['code'], readonly [message: string, hint: string]>> = {
   TAB_AS_INDENT: ['a tab is used as indentation', 'indent with spaces'],
   BAD_INDENT: ['the indentation does not fit the lines above', 'put keys that belong together in one column'],
   MULTIPLE_DOCS: ['a second YAML document starts here', 'keep one document in the file'],
-  BAD_ALIAS: ['an alias without its anchor', 'put text that starts with * in quotes'],
+  BAD_ALIAS: ['an alias without a name', 'put text that starts with * in quotes'],
   TAG_RESOLVE_FAILED: ['an unknown YAML tag', 'put text that starts with ! in quotes'],
   NON_STRING_KEY: ['a key that is not plain text', 'put text that starts with { or [ in quotes'],
 }

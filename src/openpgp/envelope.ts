@@ -158,7 +158,7 @@ export async function unwrapSessionKey(envelope: Buffer, identity: Identity): Pr
     )
   }
   const message = await readMessage({ binaryMessage: envelope })
-  const found = await decryptSessionKeys({ message, decryptionKeys: secretOf(identity) }).catch(
+  const opened = await decryptSessionKeys({ message, decryptionKeys: secretOf(identity) }).catch(
     (error: unknown) => {
       throw new CoffreError(
         'ERR_NO_IDENTITY',
@@ -167,13 +167,13 @@ export async function unwrapSessionKey(envelope: Buffer, identity: Identity): Pr
       )
     },
   )
-  const [sessionKey] = found
+  const [sessionKey] = opened
   if (
-    found.length !== 1 ||
+    opened.length !== 1 ||
     sessionKey?.algorithm !== 'aes256' ||
     sessionKey.data.length !== sessionKeyBytes
   ) {
-    const kinds = found.map((one) => one.algorithm ?? 'unknown').join(', ')
+    const kinds = opened.map((one) => one.algorithm ?? 'unknown').join(', ')
     throw new CoffreError(
       'ERR_FORMAT',
       `the envelope holds session keys for ${kinds}, where one for AES-256 must be`,

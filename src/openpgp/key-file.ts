@@ -21,7 +21,7 @@ export async function readOneKey(bytes: Uint8Array): Promise<Key> {
       'ERR_KEY',
       `${nameOf(key)} is a version ${key.keyPacket.version} key, which GnuPG 2.2 cannot use`,
       {
-        hint: 'make a version 4 key: coffre keys generate, or gpg --quick-generate-key',
+        hint: 'make a version 4 key: coffre keys create, or gpg --quick-generate-key',
       },
     )
   }

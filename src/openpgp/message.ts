@@ -17,14 +17,12 @@ const zeroIv = Buffer.alloc(16)
 
 /** Sixteen random octets and the last two of them again, which lets a reader notice a wrong key at once. */
 const prefixBytes = 18
-
 /** What stands in front of the SHA-1 in the MDC packet; it is hashed too. */
 const mdcHeader = Buffer.from([0xd3, 0x14])
 const mdcBytes = mdcHeader.length + 20
-
-/** The literal packet's own fields: format `b` (0x62), no name, no date. */
-const literalHeader = Buffer.from([0x62, 0, 0, 0, 0, 0])
+/** The literal packet's own fields: format `b`, no name, no date. */
 const binaryFormat = 0x62
+const literalHeader = Buffer.from([binaryFormat, 0, 0, 0, 0, 0])
 
 /** Makes the body of one artifact. Use it once; make a fresh session key for every attempt. */
 export class MessageSealer {
@@ -187,20 +185,14 @@ function acceptEncryptedData(tag: number): void {
 
 function acceptLiteralData(tag: number): void {
   if (tag === tags.literalData) return
-  const hint =
-    tag === tags.compressedData
-      ? 'encrypt with gpg --compress-algo none: OpenPGP compression is not opened'
-      : undefined
+  const hint = 'encrypt with gpg --compress-algo none: OpenPGP compression is not opened'
   throw new CoffreError(
     'ERR_FORMAT',
     `${describeTag(tag)} inside the encrypted data, where only literal data (tag 11) may be`,
-    hint === undefined ? {} : { hint },
+    tag === tags.compressedData ? { hint } : {},
   )
 }
 
 function somethingFollows(): CoffreError {
-  return new CoffreError(
-    'ERR_FORMAT',
-    'something other than the modification detection code follows the literal data',
-  )
+  return new CoffreError('ERR_FORMAT', 'something other than its MDC follows the literal data')
 }

@@ -3,7 +3,7 @@
  * old or new headers. It promises to stop at the packet's last byte and to say when it got there; what the body
  * means, and what may follow it, is its user's business.
  */
-import { longestHeaderBytes, readLength, readPacketHeader } from './packets.ts'
+import { longestHeaderBytes, readLength, readPacketHeader, readTag } from './packets.ts'
 import type { BodyLength } from './packets.ts'
 
 export class PacketReader {
@@ -51,10 +51,10 @@ export class PacketReader {
   #readPending(): void {
     const octets = this.#pending.subarray(0, this.#pendingBytes)
     if (this.#state === 'header') {
+      // The tag is judged by itself, before a length that only unwanted packets have.
+      if (octets.length === 1) this.#accept(readTag(octets.readUInt8(), this.#place))
       const header = readPacketHeader(octets, 0, this.#place)
-      if (header === undefined) return
-      this.#accept(header.tag)
-      this.#beginPart(header)
+      if (header !== undefined) this.#beginPart(header)
     } else {
       const length = readLength(octets, 0)
       if (length !== undefined) this.#beginPart(length)

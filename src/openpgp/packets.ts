@@ -55,17 +55,25 @@ export const longestHeaderBytes = 6
 /** The first partial length may not be shorter (RFC 9580, section 4.2.1.4). */
 const shortestFirstPartBytes = 512
 
+const packetBit = 0x80
+const newFormatBit = 0x40
+
+/** The packet type in a packet's first octet; ERR_FORMAT if it begins none. `place` is how messages call that point. */
+export function readTag(first: number, place: string): number {
+  if ((first & packetBit) === 0) throw new CoffreError('ERR_FORMAT', `no OpenPGP packet begins at ${place}`)
+  return (first & newFormatBit) !== 0 ? first & 0x3f : (first >> 2) & 0x0f
+}
+
 /**
- * The packet header at `offset`, or undefined when the bytes end inside it. `octets` counts the tag too; `place`
- * is how messages call that point. Throws ERR_FORMAT where no packet begins, and for lengths that are
+ * The packet header at `offset`, or undefined when the bytes end inside it. `octets` counts the tag too.
+ * Throws ERR_FORMAT where no packet begins, and for lengths that are
  * indeterminate or start with too short a part.
  */
 export function readPacketHeader(bytes: Buffer, offset: number, place: string): PacketHeader | undefined {
   const first = bytes[offset]
   if (first === undefined) return undefined
-  if ((first & 0x80) === 0) throw new CoffreError('ERR_FORMAT', `no OpenPGP packet begins at ${place}`)
-  const isNewFormat = (first & 0x40) !== 0
-  const tag = isNewFormat ? first & 0x3f : (first >> 2) & 0x0f
+  const tag = readTag(first, place)
+  const isNewFormat = (first & newFormatBit) !== 0
   const length = isNewFormat ? readLength(bytes, offset + 1) : readOldLength(bytes, offset + 1, first & 0x03)
   if (length === 'indeterminate') {
     throw new CoffreError('ERR_FORMAT', `${describeTag(tag)} of indeterminate length at ${place}`)

@@ -122,7 +122,8 @@ function earliest(first: Expiry, second: Expiry): Date | undefined {
 
 async function primaryUserId(key: Key, now: Date): Promise<string> {
   const { user } = await key.getPrimaryUser(now).catch((error: unknown) => {
-    throw new CoffreError('ERR_KEY', `${nameOf(key)} has no valid user id`, { cause: error })
+    const reason = error instanceof Error ? error.message : String(error)
+    throw new CoffreError('ERR_KEY', `${nameOf(key)} has no valid user id: ${reason}`, { cause: error })
   })
   return (user.userID?.userID ?? '').replaceAll(/\p{Cc}/gu, '\u{FFFD}')
 }

@@ -15,7 +15,7 @@ import { openUnlinkedFile } from './unlinked-file.ts'
 /** The allow-listed variables children may see. Made once from the process's own by `clientEnvironment`. */
 export type ClientEnvironment = Readonly<Record<string, string>>
 
-export type ClientProgram = 'psql' | 'pg_dump' | 'pg_dumpall' | 'pg_restore'
+export type ClientProgram = 'psql' | 'pg_dump' | 'pg_dumpall' | 'pg_restore' | 'pgbench'
 
 export interface ClientProcess {
   readonly stdin: Writable

@@ -9,7 +9,7 @@
 import { constants, lstat, open, readdir, realpath, rmdir, unlink, type FileHandle } from 'node:fs/promises'
 import { dirname, isAbsolute, join, resolve } from 'node:path'
 import { CoffreError } from '../errors.ts'
-import { type DurableFile, sweepAbandoned, syncFolders, writeDurably } from './durable-file.ts'
+import { sweepAbandoned, syncFolders, writeDurably } from './durable-file.ts'
 import { fileError, isMissing, systemCode } from './file-errors.ts'
 import { throwIfInterrupted } from './interruptible.ts'
 import {
@@ -22,6 +22,7 @@ import {
   type StoredObject,
   type StoreOptions,
 } from './object-store.ts'
+import { assertNoLinks, notAFile, pathOf, type StoredFile } from './stored-file.ts'
 
 const readBytes = 256 * 1024
 
@@ -79,7 +80,7 @@ export class DirectoryStore implements ObjectStore {
     throwIfInterrupted(options.signal)
     try {
       await assertNoLinks(file)
-      const stat = await lstat(join(file.root, ...file.segments))
+      const stat = await lstat(pathOf(file))
       if (stat.isDirectory()) return undefined
       if (!stat.isFile()) throw notAFile(file)
       return { key, sizeBytes: stat.size }
@@ -95,7 +96,7 @@ export class DirectoryStore implements ObjectStore {
     if (folder !== '') {
       const segments = folder.slice(0, -1).split('/')
       try {
-        await assertNoLinks({ root, segments: [...segments, ''], name: `${folder} in ${this.#root}` })
+        await assertNoLinks({ root, segments: [...segments, 'x'], name: `${folder} in ${this.#root}` })
       } catch (error) {
         if (isMissing(error)) return
         throw fileError(`list ${folder} in ${this.#root}`, error)
@@ -107,7 +108,7 @@ export class DirectoryStore implements ObjectStore {
   async delete(key: string, options: StoreOptions = {}): Promise<void> {
     const file = await this.#locate(key)
     if ((await this.head(key, options)) === undefined) return
-    const path = join(file.root, ...file.segments)
+    const path = pathOf(file)
     try {
       await unlink(path)
       await removeEmptyFolders(dirname(path), file.root)
@@ -116,7 +117,7 @@ export class DirectoryStore implements ObjectStore {
     }
   }
 
-  async #locate(key: string): Promise<DurableFile> {
+  async #locate(key: string): Promise<StoredFile> {
     assertKey(key)
     return { root: await this.#realRoot(), segments: key.split('/'), name: `${key} in ${this.#root}` }
   }
@@ -133,12 +134,12 @@ export class DirectoryStore implements ObjectStore {
     }
   }
 
-  async #openForReading(file: DurableFile): Promise<FileHandle> {
+  async #openForReading(file: StoredFile): Promise<FileHandle> {
     try {
       await assertNoLinks(file)
       // O_NONBLOCK: a named pipe put there by somebody must not hold us up before fstat can refuse it.
       const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
-      return await open(join(file.root, ...file.segments), flags)
+      return await open(pathOf(file), flags)
     } catch (error) {
       if (isMissing(error))
         throw new CoffreError('ERR_STORE', `no such object: ${file.name}`, { cause: error })
@@ -177,17 +178,6 @@ async function* once(bytes: Buffer): AsyncGenerator<Buffer> {
   yield bytes
 }
 
-/** Throws ERR_STORE when a folder on the way to the file is a symbolic link; ENOENT when one is missing. */
-async function assertNoLinks(file: DurableFile): Promise<void> {
-  const folder = join(file.root, ...file.segments.slice(0, -1))
-  if ((await realpath(folder)) !== folder) {
-    throw new CoffreError(
-      'ERR_STORE',
-      `${file.name} lies behind a symbolic link, which coffre does not follow`,
-    )
-  }
-}
-
 async function* readBetween(
   handle: FileHandle,
   start: number,
@@ -221,8 +211,4 @@ async function removeEmptyFolders(folder: string, root: string): Promise<void> {
     // Not empty, or not ours to remove: an empty folder is no object, so nothing depends on it.
   }
   await syncFolders(path, root)
-}
-
-function notAFile(file: DurableFile): CoffreError {
-  return new CoffreError('ERR_STORE', `${file.name} is not a regular file`)
 }

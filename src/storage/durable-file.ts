@@ -2,7 +2,7 @@
  * Writes one file so that it is either whole, durable and under its name, or not there at all.
  * The bytes go to a hidden file of the same file system first; a hard link, which refuses an existing name, makes
  * them visible; every folder on the way is fsynced, so the name outlives a power cut as well as the bytes do.
- * Names and where they may lead are checked by `directory.ts`.
+ * Where a name may lead is up to `stored-file.ts`.
  */
 import { randomUUID } from 'node:crypto'
 import { constants, lstat, link, mkdir, open, readdir, unlink, type FileHandle } from 'node:fs/promises'
@@ -10,6 +10,7 @@ import { dirname, join } from 'node:path'
 import { CoffreError } from '../errors.ts'
 import { fileError, isMissing, systemCode } from './file-errors.ts'
 import { interruptible, throwIfInterrupted } from './interruptible.ts'
+import { assertNoLinks, pathOf, type StoredFile } from './stored-file.ts'
 
 /** The hidden folder of what is still being written. It starts with a dot, so no key can name it. */
 export const partialFolder = '.partial'
@@ -17,27 +18,18 @@ export const partialFolder = '.partial'
 /** A partial file that nobody has written to for so long belongs to a run that was killed. */
 const abandonedAfterMs = 24 * 60 * 60 * 1000
 
-export interface DurableFile {
-  /** Absolute, without symbolic links, and there. */
-  readonly root: string
-  /** The path below the root, folder by folder. */
-  readonly segments: readonly string[]
-  /** For messages. */
-  readonly name: string
-}
-
 /**
  * Resolves with the size once the file is durable and visible. ERR_EXISTS when the name is taken; on any failure
  * nothing is visible and the partial file is gone. Errors of the body pass unchanged.
  */
 export async function writeDurably(
-  file: DurableFile,
+  file: StoredFile,
   body: AsyncIterable<Buffer>,
   signal: AbortSignal | undefined,
 ): Promise<number> {
-  const target = join(file.root, ...file.segments)
+  const target = pathOf(file)
   throwIfInterrupted(signal)
-  if (await isTaken(target, file.name)) throw alreadyThere(file.name)
+  if (await isTaken(file)) throw alreadyThere(file.name)
   const partial = join(file.root, partialFolder, randomUUID())
   const handle = await openPartial(file, partial)
   try {
@@ -84,17 +76,18 @@ export async function sweepAbandoned(root: string, nowMs: number): Promise<void>
   }
 }
 
-async function isTaken(target: string, name: string): Promise<boolean> {
+async function isTaken(file: StoredFile): Promise<boolean> {
   try {
-    await lstat(target)
+    await assertNoLinks(file)
+    await lstat(pathOf(file))
     return true
   } catch (error) {
     if (isMissing(error)) return false
-    throw fileError(`look for ${name}`, error)
+    throw fileError(`look for ${file.name}`, error)
   }
 }
 
-async function openPartial(file: DurableFile, partial: string): Promise<FileHandle> {
+async function openPartial(file: StoredFile, partial: string): Promise<FileHandle> {
   try {
     await makeFolders(file.root, [partialFolder])
     return await open(partial, 'wx', 0o600)
@@ -123,7 +116,7 @@ async function fill(handle: FileHandle, name: string, body: AsyncIterable<Buffer
   return sizeBytes
 }
 
-async function publish(file: DurableFile, partial: string, target: string): Promise<void> {
+async function publish(file: StoredFile, partial: string, target: string): Promise<void> {
   const folder = dirname(target)
   try {
     await linkIntoPlace(file, partial, target)
@@ -138,7 +131,7 @@ async function publish(file: DurableFile, partial: string, target: string): Prom
 }
 
 /** A concurrent delete may take the emptied folder away between making it and linking into it: then again. */
-async function linkIntoPlace(file: DurableFile, partial: string, target: string): Promise<void> {
+async function linkIntoPlace(file: StoredFile, partial: string, target: string): Promise<void> {
   for (let attempt = 1; ; attempt += 1) {
     try {
       await makeFolders(file.root, file.segments.slice(0, -1))
@@ -175,7 +168,7 @@ function alreadyThere(name: string): CoffreError {
   return new CoffreError('ERR_EXISTS', `${name} already exists`)
 }
 
-function withoutLinks(file: DurableFile, cause: unknown): CoffreError {
+function withoutLinks(file: StoredFile, cause: unknown): CoffreError {
   return new CoffreError('ERR_STORE', `the file system of ${file.root} cannot make hard links`, {
     hint: 'coffre needs them to refuse an overwrite: use another file system (exFAT and FAT have none)',
     cause,

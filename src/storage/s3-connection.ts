@@ -32,7 +32,7 @@ export interface S3Settings {
   readonly partSizeBytes?: number | undefined
   /** Parts of one put in flight at once; default 2. */
   readonly concurrency?: number | undefined
-  /** How long to wait for an answer, a silent download included; default 60,000. Large parts get more. */
+  /** How long the line may be silent while an answer is due, and a download be silent; default 60,000. */
   readonly requestTimeoutMs?: number | undefined
   /** Attempts for one request, and for one download that breaks off; default 4. */
   readonly maxAttempts?: number | undefined
@@ -50,13 +50,15 @@ export interface RequestOptions {
 
 const mebibyte = 1024 * 1024
 const connectionTimeoutMs = 10_000
-/** A line slower than 100 kB/s is taken for a dead one. */
-const slowestBytesPerMs = 100
+/** A line slower than 20 kB/s is taken for a dead one, as is one on which nothing moves for the request's limit. */
+const slowestBytesPerMs = 20
 const longestPauseMs = 30_000
 
 export class S3Connection {
   readonly sdk: S3Sdk
   readonly client: S3Client
+  /** For downloads: their reader may pause for as long as it likes. */
+  readonly downloads: S3Client
   readonly bucket: string
   readonly description: string
   readonly profile: ProviderProfile
@@ -82,7 +84,21 @@ export class S3Connection {
     this.concurrency = settings.concurrency ?? 2
     this.requestTimeoutMs = settings.requestTimeoutMs ?? 60_000
     this.maxAttempts = settings.maxAttempts ?? 4
-    this.client = new sdk.S3Client(clientConfig(settings, profile, this.requestTimeoutMs, this.maxAttempts))
+    const config = clientConfig(settings, profile, this.maxAttempts)
+    const timeouts = {
+      connectionTimeout: Math.min(connectionTimeoutMs, this.requestTimeoutMs),
+      requestTimeout: this.requestTimeoutMs,
+      throwOnRequestTimeout: true,
+    }
+    this.client = new sdk.S3Client({
+      ...config,
+      requestHandler: { ...timeouts, socketTimeout: this.requestTimeoutMs },
+    })
+    this.downloads = new sdk.S3Client({
+      ...config,
+      credentials: this.client.config.credentials,
+      requestHandler: { ...timeouts, socketTimeout: 0 },
+    })
   }
 
   keyOf(key: string): { readonly Bucket: string; readonly Key: string } {
@@ -109,7 +125,7 @@ export class S3Connection {
     send: (sending: { readonly abortSignal: AbortSignal; readonly requestTimeout: number }) => Promise<T>,
   ): Promise<T> {
     throwIfInterrupted(options.signal)
-    const requestTimeout = Math.max(this.requestTimeoutMs, (options.bodyBytes ?? 0) / slowestBytesPerMs)
+    const requestTimeout = this.requestTimeoutMs + (options.bodyBytes ?? 0) / slowestBytesPerMs
     // The SDK's own limit ends with the headers: an answer that stops in its body would hold us for ever.
     const stop = new AbortController()
     const deadline = setTimeout(() => stop.abort(), this.maxAttempts * (requestTimeout + longestPauseMs))
@@ -177,12 +193,7 @@ export async function connectS3(settings: S3Settings): Promise<S3Connection> {
   return new S3Connection(settings, await import('@aws-sdk/client-s3'))
 }
 
-function clientConfig(
-  settings: S3Settings,
-  profile: ProviderProfile,
-  requestTimeoutMs: number,
-  maxAttempts: number,
-): S3ClientConfig {
+function clientConfig(settings: S3Settings, profile: ProviderProfile, maxAttempts: number): S3ClientConfig {
   const endpoint = settings.endpoint ?? profile.endpoint?.replace('{region}', settings.region)
   return {
     region: settings.region,
@@ -195,13 +206,8 @@ function clientConfig(
     followRegionRedirects: false,
     maxAttempts,
     retryStrategy: patientRetries(maxAttempts),
-    requestHandler: {
-      connectionTimeout: Math.min(connectionTimeoutMs, requestTimeoutMs),
-      requestTimeout: requestTimeoutMs,
-      throwOnRequestTimeout: true,
-      // A slow reader makes a socket silent: `s3-download.ts` keeps its own watch.
-      socketTimeout: 0,
-    },
+    // With the header the SDK waits for a silent server longer than its time limit, and hears no abort meanwhile.
+    expectContinueHeader: false,
   }
 }
 

@@ -70,7 +70,7 @@ async function ask(
     ...(ranged ? { Range: `bytes=${position}-${last}` } : {}),
   })
   const output = await s3
-    .request(`get ${key}`, { signal }, (sending) => s3.client.send(command, sending))
+    .request(`get ${key}`, { signal }, (sending) => s3.downloads.send(command, sending))
     .catch((error: unknown) => {
       if (failureOf(error)?.status === 416) return undefined
       throw error

@@ -6,6 +6,7 @@
  */
 import { createHash } from 'node:crypto'
 import { CoffreError } from '../errors.ts'
+import { throwIfInterrupted } from './interruptible.ts'
 import type { S3Connection } from './s3-connection.ts'
 import { assertPartNumber } from './s3-parts.ts'
 
@@ -23,6 +24,8 @@ export class MultipartUpload {
   readonly #uploadId: string
   readonly #inFlight = new Set<Promise<void>>()
   readonly #completed: CompletedPart[] = []
+  readonly #signal: AbortSignal
+  /** Ends the parts in flight: on the put's signal, on the first failure, on abort. */
   readonly #stop = new AbortController()
   #parts = 0
   #failure: CoffreError | undefined
@@ -33,12 +36,15 @@ export class MultipartUpload {
     s3: S3Connection,
     key: string,
     uploadId: string,
+    signal: AbortSignal,
     onFailure: (error: CoffreError) => void,
   ) {
     this.#s3 = s3
     this.#key = key
     this.#uploadId = uploadId
+    this.#signal = signal
     this.#onFailure = onFailure
+    signal.addEventListener('abort', () => this.#stop.abort(), { once: true })
   }
 
   static async begin(
@@ -57,7 +63,7 @@ export class MultipartUpload {
       s3.client.send(command, sending),
     )
     if (UploadId === undefined) throw unusable(s3, key, 'it began no upload')
-    return new MultipartUpload(s3, key, UploadId, onFailure)
+    return new MultipartUpload(s3, key, UploadId, signal, onFailure)
   }
 
   /** Resolves once there is room for another part, which is what holds the source back. */
@@ -71,7 +77,7 @@ export class MultipartUpload {
   }
 
   /** Resolves when the store says that the object is whole. */
-  async complete(signal: AbortSignal): Promise<void> {
+  async complete(): Promise<void> {
     await Promise.all(this.#inFlight)
     this.#throwFailure()
     const s3 = this.#s3
@@ -80,7 +86,7 @@ export class MultipartUpload {
       UploadId: this.#uploadId,
       MultipartUpload: { Parts: this.#completed.toSorted((a, b) => a.PartNumber - b.PartNumber) },
     })
-    const answer = await s3.request(`put ${this.#key}`, { signal }, (sending) =>
+    const answer = await s3.request(`put ${this.#key}`, { signal: this.#signal }, (sending) =>
       s3.client.send(command, sending),
     )
     // S3 may begin to answer 200 and find out afterwards; without an ETag the answer was something else.
@@ -131,6 +137,7 @@ export class MultipartUpload {
 
   #throwFailure(): void {
     if (this.#failure !== undefined) throw this.#failure
+    throwIfInterrupted(this.#signal)
   }
 }
 

@@ -56,7 +56,7 @@ export async function putObject(
       )
       await upload.add(part)
     }
-    await settle(writing, sizeBytes, async () => upload?.complete(signal))
+    await settle(writing, sizeBytes, async () => upload?.complete())
     return sizeBytes
   } catch (error) {
     await upload?.abort()

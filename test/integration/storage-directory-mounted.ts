@@ -41,7 +41,7 @@ const tooLarge = await outcome(() => store.put('a/too-large', mebibytes(3)))
 const listedWhenFull = await listed()
 const partialWhenFull = readdirSync(join(root, '.partial'))
 const afterwards = await outcome(() => store.put('a/afterwards', mebibytes(0.5)))
-execFileSync('mount', ['-o', 'remount,ro', root])
+execFileSync('mount', ['-o', 'remount,bind,ro', root])
 const readOnly = [
   await outcome(() => store.put('a/more', mebibytes(0))),
   await outcome(() => store.create('b/c', Buffer.from('x'))),

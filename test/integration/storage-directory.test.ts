@@ -44,7 +44,8 @@ beforeEach(async () => {
 })
 afterEach(() => rm(base, { recursive: true, force: true }))
 
-const put = (key: string, bytes = Buffer.from('x')): Promise<unknown> => store.put(key, chunked(bytes))
+const put = (key: string, bytes: Buffer = Buffer.from('x')): Promise<unknown> =>
+  store.put(key, chunked(bytes))
 const modeOf = async (path: string): Promise<number> => (await lstat(join(root, path))).mode & 0o7777
 
 /** Runs as an ordinary user: for root every folder is writable. */

@@ -11,7 +11,8 @@
 
 -- Meters report, and one old reading goes.
 INSERT INTO public.iot_readings (device_id, measured_at, metric, value, quality, payload, note)
-SELECT id, clock_timestamp(), 'water', :cents * 0.001, 0.5, jsonb_build_object('rssi', -:rare, 'writer', :client_id), E'written\tduring the backup'
+SELECT id, clock_timestamp(), 'water', :cents * 0.001, 0.5, jsonb_build_object('rssi', -:rare, 'writer', :client_id),
+  E'written\tduring the backup'
 FROM public.iot_devices WHERE id >= (SELECT gen_random_uuid()) ORDER BY id LIMIT 4;
 DELETE FROM public.iot_readings WHERE id IN (
   SELECT id FROM public.iot_readings WHERE id >= (SELECT gen_random_uuid()) ORDER BY id LIMIT 3 FOR UPDATE SKIP LOCKED);

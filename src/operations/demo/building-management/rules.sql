@@ -19,22 +19,36 @@ ALTER TABLE public.buildings ADD CONSTRAINT managed_by FOREIGN KEY (organization
 ALTER TABLE public.organizations ADD CONSTRAINT has_main_building FOREIGN KEY (main_building_id)
   REFERENCES public.buildings ON DELETE SET NULL DEFERRABLE INITIALLY DEFERRED;
 ALTER TABLE public.units ADD FOREIGN KEY (building_id) REFERENCES public.buildings ON DELETE CASCADE;
-ALTER TABLE public.unit_owners ADD FOREIGN KEY (unit_id) REFERENCES public.units, ADD FOREIGN KEY (owner_id) REFERENCES public.owners;
+ALTER TABLE public.unit_owners
+  ADD FOREIGN KEY (unit_id) REFERENCES public.units,
+  ADD FOREIGN KEY (owner_id) REFERENCES public.owners;
 ALTER TABLE public.users ADD FOREIGN KEY (organization_id) REFERENCES public.organizations;
 ALTER TABLE public.two_factor_secrets ADD FOREIGN KEY (user_id) REFERENCES public.users ON DELETE CASCADE;
-ALTER TABLE accounting.accounts ADD FOREIGN KEY (organization_id) REFERENCES public.organizations, ADD FOREIGN KEY (parent_id) REFERENCES accounting.accounts;
+ALTER TABLE accounting.accounts
+  ADD FOREIGN KEY (organization_id) REFERENCES public.organizations,
+  ADD FOREIGN KEY (parent_id) REFERENCES accounting.accounts;
 ALTER TABLE accounting.journal_entries ADD FOREIGN KEY (organization_id) REFERENCES public.organizations;
-ALTER TABLE accounting.journal_entry_lines ADD FOREIGN KEY (entry_id) REFERENCES accounting.journal_entries ON DELETE CASCADE, ADD FOREIGN KEY (account_id) REFERENCES accounting.accounts;
-ALTER TABLE accounting.expenses ADD FOREIGN KEY (building_id) REFERENCES public.buildings, ADD FOREIGN KEY (supplier_id) REFERENCES public.suppliers (id),
+ALTER TABLE accounting.journal_entry_lines
+  ADD FOREIGN KEY (entry_id) REFERENCES accounting.journal_entries ON DELETE CASCADE,
+  ADD FOREIGN KEY (account_id) REFERENCES accounting.accounts;
+ALTER TABLE accounting.expenses
+  ADD FOREIGN KEY (building_id) REFERENCES public.buildings,
+  ADD FOREIGN KEY (supplier_id) REFERENCES public.suppliers (id),
   ADD FOREIGN KEY (entry_id) REFERENCES accounting.journal_entries ON UPDATE CASCADE ON DELETE SET NULL;
 ALTER TABLE accounting.call_for_funds ADD FOREIGN KEY (building_id) REFERENCES public.buildings;
-ALTER TABLE accounting.owner_contributions ADD FOREIGN KEY (call_id) REFERENCES accounting.call_for_funds, ADD FOREIGN KEY (owner_id) REFERENCES public.owners;
+ALTER TABLE accounting.owner_contributions
+  ADD FOREIGN KEY (call_id) REFERENCES accounting.call_for_funds,
+  ADD FOREIGN KEY (owner_id) REFERENCES public.owners;
 ALTER TABLE accounting.payments ADD FOREIGN KEY (contribution_id) REFERENCES accounting.owner_contributions;
 ALTER TABLE public.meetings ADD FOREIGN KEY (building_id) REFERENCES public.buildings;
 ALTER TABLE public.resolutions ADD FOREIGN KEY (meeting_id) REFERENCES public.meetings;
-ALTER TABLE public.votes ADD FOREIGN KEY (resolution_id) REFERENCES public.resolutions, ADD FOREIGN KEY (owner_id) REFERENCES public.owners;
+ALTER TABLE public.votes
+  ADD FOREIGN KEY (resolution_id) REFERENCES public.resolutions,
+  ADD FOREIGN KEY (owner_id) REFERENCES public.owners;
 ALTER TABLE public.documents ADD FOREIGN KEY (building_id) REFERENCES public.buildings;
-ALTER TABLE public.tickets ADD FOREIGN KEY (organization_id) REFERENCES public.organizations, ADD FOREIGN KEY (building_id) REFERENCES public.buildings;
+ALTER TABLE public.tickets
+  ADD FOREIGN KEY (organization_id) REFERENCES public.organizations,
+  ADD FOREIGN KEY (building_id) REFERENCES public.buildings;
 ALTER TABLE public.ticket_messages ADD FOREIGN KEY (ticket_id) REFERENCES public.tickets ON DELETE CASCADE;
 ALTER TABLE public.notifications ADD FOREIGN KEY (user_id) REFERENCES public.users;
 ALTER TABLE public.iot_devices ADD FOREIGN KEY (building_id) REFERENCES public.buildings;
@@ -85,22 +99,27 @@ BEGIN
   RETURN NULL;
 END
 $$;
-CREATE FUNCTION accounting.balance_of(account uuid, OUT debit numeric, OUT credit numeric) LANGUAGE sql STABLE PARALLEL SAFE COST 250
-  AS 'SELECT sum(l.debit), sum(l.credit) FROM accounting.journal_entry_lines l WHERE l.account_id = $1';
-CREATE FUNCTION accounting.cents(euros numeric DEFAULT 0.01) RETURNS bigint LANGUAGE sql IMMUTABLE STRICT RETURN (round(euros * 100))::bigint;
+CREATE FUNCTION accounting.balance_of(account uuid, OUT debit numeric, OUT credit numeric)
+  LANGUAGE sql STABLE PARALLEL SAFE COST 250 AS
+  'SELECT sum(l.debit), sum(l.credit) FROM accounting.journal_entry_lines l WHERE l.account_id = $1';
+CREATE FUNCTION accounting.cents(euros numeric DEFAULT 0.01) RETURNS bigint LANGUAGE sql IMMUTABLE STRICT
+  RETURN (round(euros * 100))::bigint;
 CREATE PROCEDURE accounting.mark_paid(contribution uuid, VARIADIC remarks text[] DEFAULT '{}') LANGUAGE plpgsql AS $$
 BEGIN
   UPDATE accounting.owner_contributions SET paid_on = current_date WHERE id = contribution;
   RAISE NOTICE E'paid: %\n\\', remarks;
 END
 $$;
-CREATE AGGREGATE accounting.total_cents (bigint) (SFUNC = int8pl, STYPE = bigint, INITCOND = '0', PARALLEL = SAFE, COMBINEFUNC = int8pl);
+CREATE AGGREGATE accounting.total_cents (bigint)
+  (SFUNC = int8pl, STYPE = bigint, INITCOND = '0', PARALLEL = SAFE, COMBINEFUNC = int8pl);
 
-CREATE TRIGGER touch BEFORE UPDATE ON public.buildings FOR EACH ROW WHEN (OLD.* IS DISTINCT FROM NEW.*) EXECUTE FUNCTION public.touch();
+CREATE TRIGGER touch BEFORE UPDATE ON public.buildings
+  FOR EACH ROW WHEN (OLD.* IS DISTINCT FROM NEW.*) EXECUTE FUNCTION public.touch();
 CREATE TRIGGER touch BEFORE UPDATE ON public.owners FOR EACH ROW EXECUTE FUNCTION public.touch();
 CREATE TRIGGER touch BEFORE UPDATE OF status, title ON public.tickets FOR EACH ROW EXECUTE FUNCTION public.touch();
 CREATE TRIGGER touch BEFORE UPDATE ON accounting.payments FOR EACH ROW EXECUTE FUNCTION public.touch();
-CREATE TRIGGER record_change AFTER INSERT OR UPDATE OR DELETE ON accounting.payments FOR EACH ROW EXECUTE FUNCTION public.record_change();
+CREATE TRIGGER record_change AFTER INSERT OR UPDATE OR DELETE ON accounting.payments
+  FOR EACH ROW EXECUTE FUNCTION public.record_change();
 CREATE TRIGGER record_change AFTER UPDATE OR DELETE ON public.tickets FOR EACH ROW EXECUTE FUNCTION public.record_change();
 CREATE CONSTRAINT TRIGGER balanced AFTER INSERT OR UPDATE ON accounting.journal_entry_lines DEFERRABLE INITIALLY DEFERRED
   FOR EACH ROW EXECUTE FUNCTION accounting.check_balance();
@@ -110,19 +129,23 @@ ALTER TABLE public.buildings ENABLE ALWAYS TRIGGER touch;
 
 CREATE VIEW public.current_unit_owners AS
   SELECT u.building_id, u.unit_number, o.first_name, o.last_name, uo.percentage
-  FROM public.unit_owners uo JOIN public.units u ON u.id = uo.unit_id JOIN public.owners o ON o.id = uo.owner_id WHERE upper_inf(uo.held);
+  FROM public.unit_owners uo JOIN public.units u ON u.id = uo.unit_id JOIN public.owners o ON o.id = uo.owner_id
+  WHERE upper_inf(uo.held);
 CREATE VIEW accounting.account_balances WITH (security_barrier) AS
   SELECT a.organization_id, a.code, a.label, coalesce(sum(l.debit - l.credit), 0) AS balance
   FROM accounting.accounts a LEFT JOIN accounting.journal_entry_lines l ON l.account_id = a.id GROUP BY a.id;
-CREATE VIEW accounting.open_contributions AS SELECT * FROM accounting.owner_contributions WHERE paid_on IS NULL WITH LOCAL CHECK OPTION;
+CREATE VIEW accounting.open_contributions AS
+  SELECT * FROM accounting.owner_contributions WHERE paid_on IS NULL WITH LOCAL CHECK OPTION;
 CREATE MATERIALIZED VIEW public.building_summary AS
-  SELECT b.id AS building_id, b.name, (b.address).city, count(u.*) AS units, sum(u.shares) AS shares, accounting.cents(sum(u.surface)) AS surface_cents
+  SELECT b.id AS building_id, b.name, (b.address).city, count(u.*) AS units, sum(u.shares) AS shares,
+    accounting.cents(sum(u.surface)) AS surface_cents
   FROM public.buildings b LEFT JOIN public.units u ON u.building_id = b.id GROUP BY b.id;
 CREATE UNIQUE INDEX building_summary_key ON public.building_summary (building_id);
 
 ALTER TABLE public.tickets ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_organization ON public.tickets
-  USING (organization_id = nullif(current_setting('coffre_demo.organization', true), '')::uuid) WITH CHECK (status <> 'closed');
+  USING (organization_id = nullif(current_setting('coffre_demo.organization', true), '')::uuid)
+  WITH CHECK (status <> 'closed');
 CREATE POLICY nothing_urgent ON public.tickets AS RESTRICTIVE FOR DELETE USING (priority <> 'urgent');
 
 REVOKE ALL ON FUNCTION public.record_change() FROM PUBLIC;

@@ -1,0 +1,31 @@
+/** coffre verify [ID…|--all] */
+import { CoffreError } from '../../errors.ts'
+import { verify, type VerifyResult } from '../../operations/verify.ts'
+import type { Session } from '../session.ts'
+
+export interface VerifyOptions {
+  readonly all?: boolean
+  readonly source?: string
+}
+
+const mismatch = 8
+
+export async function verifyCommand(session: Session, ids: readonly string[], options: VerifyOptions): Promise<void> {
+  if (options.all === true && ids.length > 0) throw new CoffreError('ERR_USAGE', 'give ids or --all, not both')
+  const config = await session.config()
+  const repository = await session.repository(config, 'reader')
+  const wanted = options.all === true ? undefined : ids.length > 0 ? ids : ['latest']
+  const pins = config.recipients.map(({ fingerprint }) => fingerprint)
+  const result = await verify(session.context, { repository, ids: wanted, source: options.source, pins })
+  session.print(result, describe(result))
+  if (!result.ok) session.host.setExitStatus(mismatch)
+}
+
+function describe({ backups }: VerifyResult): string {
+  if (backups.length === 0) return 'there is nothing to verify'
+  return backups
+    .map(({ id, source, ok, problems }) =>
+      ok ? `${id} ${source}: intact` : [`${id} ${source}: NOT intact`, ...problems.map(({ artifact, message }) => `  ${artifact ?? 'backup'}: ${message}`)].join('\n'),
+    )
+    .join('\n')
+}

@@ -1,0 +1,154 @@
+/** The commands, their options and their help. Which function carries one out; nothing else. */
+import { Command, InvalidArgumentError, Option } from 'commander'
+import { backupCommand } from './commands/backup.ts'
+import { configCheckCommand, configSchemaCommand } from './commands/config.ts'
+import { demoCommand, type DemoOptions } from './commands/demo.ts'
+import { initCommand, type InitOptions } from './commands/init.ts'
+import { listCommand } from './commands/list.ts'
+import { restoreCommand, type RestoreOptions } from './commands/restore.ts'
+import { showCommand, type ShowOptions } from './commands/show.ts'
+import { verifyCommand, type VerifyOptions } from './commands/verify.ts'
+import { Session, type CliHost, type GlobalOptions } from './session.ts'
+
+const exitStatuses = `
+Exit status: 0 done, 1 failed, 2 usage or configuration, 3 done but degraded, 5 no such backup, 6 another run holds
+the lease, 7 no identity that opens it, 8 signature or digest mismatch, 130 interrupted.`
+
+/** `--version` prints `version`. Every action gets a Session made from the options it was called with. */
+export function buildProgram(host: CliHost, version: string): Command {
+  const program = new Command('coffre')
+    .description('Encrypted PostgreSQL backups that only their owners can open, and that prove they restore.')
+    .version(version, '--version', 'print the version')
+    .helpOption('-h, --help', 'what a command does, with examples')
+    .option('--config <file>', 'the configuration (default: coffre.yaml, then /etc/coffre/coffre.yaml)')
+    .option('--repository <name>', 'which repository of the configuration (default: the first)')
+    .option('--json', 'the result as one JSON document on stdout')
+    .option('--quiet', 'errors and warnings only')
+    .option('--verbose', 'progress also with --json')
+    .showSuggestionAfterError()
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => host.terminal.result(text.trimEnd()),
+      writeErr: () => undefined,
+    })
+    .addHelpText('after', exitStatuses)
+  const session = (): Session => new Session(host, program.opts<GlobalOptions>())
+  addMaking(program, session)
+  addReading(program, session)
+  addConfig(program, session)
+  return program
+}
+
+function addMaking(program: Command, session: () => Session): void {
+  examples(
+    program
+      .command('init')
+      .description('write a configuration step by step, make a signing key, test every access')
+      .option('--yes', 'ask nothing: everything is given by options')
+      .option('--source <name>', 'what the database is called in backups')
+      .option('--url <url>', 'where the database is: postgres://user@host/database')
+      .option('--run <words>', 'a command prefix for the client programs, such as "docker exec -i koprogo-postgres"')
+      .option('--database <name>', 'with --run: the database')
+      .option('--user <name>', 'with --run: the user')
+      .option('--directory <path>', 'keep backups in a folder')
+      .option('--s3 <bucket>', 'keep backups in an S3 bucket')
+      .option('--provider <name>', 'aws, ovh, scaleway, backblaze, wasabi, hetzner, r2, ceph or generic')
+      .option('--region <name>', 'of the bucket')
+      .option('--endpoint <url>', 'of an S3 server that no region leads to')
+      .option('--prefix <path>', 'a folder within the bucket')
+      .option('--access-key-file <file>', 'the S3 access key; without it, the usual AWS environment and profiles')
+      .option('--secret-key-file <file>', 'the S3 secret key')
+      .option('--recipient <file>', 'a public key that may read the backups; repeat it for more', collect, []),
+    [
+      'coffre init',
+      'coffre init --yes --source koprogo --run "docker exec -i koprogo-postgres" --database koprogo_db --user koprogo --directory /mnt/nas/coffre --recipient alice.asc',
+    ],
+  ).action((options: InitOptions) => initCommand(session(), options))
+  examples(program.command('backup').description('make one complete, sealed and signed backup now').argument('[source...]', 'sources of the configuration (default: all)'), [
+    'coffre backup',
+    'coffre backup koprogo --json',
+  ]).action((sources: string[]) => backupCommand(session(), sources))
+  examples(
+    program
+      .command('restore')
+      .description('restore a backup into a new database, and compare every row with the snapshot')
+      .argument('<id>', 'a backup id, or latest')
+      .option('--to <url>', 'the server and the new database: postgres://user@host/new_database')
+      .option('--to-source <name>', "through that source's command prefix; needs --database")
+      .option('--database <name>', 'the new database')
+      .option('--source <name>', 'with latest: of which source')
+      .option('--jobs <n>', 'connections to load and index with (default: one per core)', positive)
+      .addOption(identityOption())
+      .addOption(passphraseOption()),
+    [
+      'coffre restore latest --to postgres://postgres@localhost/koprogo_restored --identity alice-secret.asc',
+      'coffre restore 20261123T020000Z-7f3a9c2e --to-source koprogo --database koprogo_restored --identity alice-secret.asc',
+    ],
+  ).action((id: string, options: RestoreOptions) => restoreCommand(session(), id, options))
+  examples(
+    program
+      .command('demo')
+      .description('see it all on a throw-away database: backup, verify, gpg, restore')
+      .option('--s3', 'keep the backups in a real S3 server instead of a folder')
+      .option('--scale <n>', 'size of the database; 1 is some hundred megabytes', fraction)
+      .option('--keep', 'leave everything running until Ctrl-C'),
+    ['coffre demo', 'coffre demo --scale 0.1'],
+  ).action((options: DemoOptions) => demoCommand(session(), options))
+}
+
+function addReading(program: Command, session: () => Session): void {
+  examples(program.command('list').description('the backups there are').argument('[source]', 'only of this source'), ['coffre list', 'coffre list koprogo --json']).action(
+    (source: string | undefined) => listCommand(session(), source),
+  )
+  examples(
+    program
+      .command('show')
+      .description('everything about one backup')
+      .argument('<id>', 'a backup id, or latest')
+      .option('--source <name>', 'with latest: of which source')
+      .option('--inventory', 'also its tables with row counts and digests; needs an identity')
+      .addOption(identityOption())
+      .addOption(passphraseOption()),
+    ['coffre show latest', 'coffre show latest --inventory --identity alice-secret.asc'],
+  ).action((id: string, options: ShowOptions) => showCommand(session(), id, options))
+  examples(
+    program
+      .command('verify')
+      .description('are the bytes intact: sizes, SHA-256, signatures, recipients; needs no identity')
+      .argument('[id...]', 'backup ids, or latest (the default)')
+      .option('--all', 'every backup in the repository')
+      .option('--source <name>', 'only of this source'),
+    ['coffre verify', 'coffre verify --all'],
+  ).action((ids: string[], options: VerifyOptions) => verifyCommand(session(), ids, options))
+}
+
+function addConfig(program: Command, session: () => Session): void {
+  const config = program.command('config').description('the configuration itself')
+  examples(config.command('schema').description('its JSON Schema, for editors'), ['coffre config schema > coffre.schema.json']).action(() => configSchemaCommand(session()))
+  examples(config.command('check').description('every problem of it at once'), ['coffre config check', 'coffre config check --config /etc/coffre/coffre.yaml']).action(() =>
+    configCheckCommand(session()),
+  )
+}
+
+function examples(command: Command, lines: readonly string[]): Command {
+  return command.addHelpText('after', `\nExamples:\n${lines.map((line) => `  ${line}`).join('\n')}\n\nOptions for every command: --config --repository --json --quiet --verbose`)
+}
+
+const identityOption = (): Option => new Option('--identity <file>', 'the secret key of a recipient (gpg --export-secret-keys --armor)')
+const passphraseOption = (): Option => new Option('--passphrase-file <file>', 'holds its passphrase; without it you are asked')
+
+function collect(value: string, before: readonly string[]): readonly string[] {
+  return [...before, value]
+}
+
+function positive(text: string): number {
+  const value = Number(text)
+  if (!Number.isInteger(value) || value < 1 || value > 256) throw new InvalidArgumentError('must be a whole number from 1 to 256')
+  return value
+}
+
+function fraction(text: string): number {
+  const value = Number(text)
+  if (!(value > 0 && value <= 100)) throw new InvalidArgumentError('must be a number above 0, at most 100')
+  return value
+}

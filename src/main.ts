@@ -1,0 +1,146 @@
+/**
+ * The composition root: the only file that touches argv, the environment, signals and the exit status, and that names
+ * concrete stores. Everything else receives what it needs.
+ */
+import { randomBytes } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { availableParallelism, hostname } from 'node:os'
+import { dirname } from 'node:path'
+import { createInterface } from 'node:readline/promises'
+import { Writable } from 'node:stream'
+import { fileURLToPath } from 'node:url'
+import { CommanderError } from 'commander'
+import { errorDocument, sayError } from './cli/errors.ts'
+import { buildProgram } from './cli/program.ts'
+import type { CliHost } from './cli/session.ts'
+import type { Terminal } from './cli/terminal.ts'
+import type { RepositoryConfig, S3Config } from './config.ts'
+import { asCoffreError, CoffreError } from './errors.ts'
+import type { SecretPair, SecretSource } from './model/secret.ts'
+import { clientEnvironment } from './postgres/client-tools.ts'
+import { DirectoryStore } from './storage/directory.ts'
+import type { ObjectStore } from './storage/object-store.ts'
+import { createBucket } from './storage/s3-bucket.ts'
+import { openS3Store, type S3Settings } from './storage/s3.ts'
+
+const home = dirname(dirname(fileURLToPath(import.meta.url)))
+const { version } = JSON.parse(readFileSync(`${home}/package.json`, 'utf8')) as { version: string }
+
+function processTerminal(): Terminal {
+  const { stdin, stdout, stderr } = process
+  let overWidth = 0
+  const clear = (): void => {
+    if (overWidth > 0) stderr.write(`\r${' '.repeat(overWidth)}\r`)
+    overWidth = 0
+  }
+  return {
+    result: (text) => {
+      clear()
+      stdout.write(`${text}\n`)
+    },
+    say: (text) => {
+      clear()
+      stderr.write(`${text}\n`)
+    },
+    sayOver: stderr.isTTY
+      ? (line) => {
+          clear()
+          stderr.write(line)
+          overWidth = line.length
+        }
+      : undefined,
+    ask: stdin.isTTY && stderr.isTTY ? ask : undefined,
+    columns: stderr.columns ?? 80,
+  }
+}
+
+async function ask(question: string, options: { readonly hidden: boolean } = { hidden: false }): Promise<string> {
+  process.stderr.write(question)
+  const silent = new Writable({ write: (_bytes, _encoding, done) => done() })
+  const lines = createInterface({ input: process.stdin, output: options.hidden ? silent : process.stderr, terminal: true })
+  try {
+    return await lines.question('')
+  } finally {
+    lines.close()
+    if (options.hidden) process.stderr.write('\n')
+  }
+}
+
+async function openStore(repository: RepositoryConfig, role: 'writer' | 'reader'): Promise<ObjectStore> {
+  if (repository.kind === 'directory') return new DirectoryStore({ root: repository.directory })
+  return await openS3Store(await s3Settings(repository.s3, role))
+}
+
+async function s3Settings(config: S3Config, role: 'writer' | 'reader'): Promise<S3Settings> {
+  const { credentials, region, ...settings } = config
+  // Where only one of the two is configured, it does the work of both that it is allowed to do.
+  const pair = credentials[role] ?? credentials.writer ?? credentials.reader
+  // Where an endpoint is given the region is only a word in the signature; servers without regions take this one.
+  return { ...settings, region: region ?? 'us-east-1', credentials: pair === undefined ? undefined : await readPair(pair) }
+}
+
+async function readPair(pair: SecretPair): Promise<{ accessKeyId: string; secretAccessKey: string }> {
+  return { accessKeyId: await readSecret(pair.accessKey), secretAccessKey: await readSecret(pair.secretKey) }
+}
+
+async function readSecret(source: SecretSource): Promise<string> {
+  if (source.kind !== 'file') return source.secret.reveal()
+  for (const path of source.paths) {
+    const text = await readFile(path, 'utf8').catch(() => undefined)
+    if (text !== undefined) return text.trim()
+  }
+  throw new CoffreError('ERR_CONFIG', `cannot read the secret file ${source.paths.join(' or ')}`)
+}
+
+/** The first signal asks for an orderly end; the second ends at once. */
+function interruptible(): AbortSignal {
+  const controller = new AbortController()
+  const interrupt = (): void => {
+    if (controller.signal.aborted) process.exit(130)
+    controller.abort(new CoffreError('ERR_INTERRUPTED', 'interrupted'))
+  }
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, interrupt)
+  return controller.signal
+}
+
+async function main(): Promise<void> {
+  const terminal = processTerminal()
+  const host: CliHost = {
+    terminal,
+    context: {
+      now: () => new Date(),
+      signal: interruptible(),
+      environment: clientEnvironment(process.env),
+      holder: `coffre ${version} on ${hostname()}, process ${process.pid}, run ${randomBytes(4).toString('hex')}`,
+      version,
+      cores: availableParallelism(),
+    },
+    environment: process.env,
+    folder: process.cwd(),
+    home,
+    openStore,
+    createBucket: async (config) => createBucket(await s3Settings(config, 'writer')),
+    setExitStatus: (status) => {
+      process.exitCode = status
+    },
+  }
+  const program = buildProgram(host, version)
+  try {
+    await program.parseAsync(process.argv)
+  } catch (thrown) {
+    fail(terminal, thrown)
+  }
+}
+
+function fail(terminal: Terminal, thrown: unknown): void {
+  if (thrown instanceof CommanderError && thrown.exitCode === 0) return
+  const usage = thrown instanceof CommanderError
+  const error = usage ? new CoffreError('ERR_USAGE', thrown.message.replace(/^error: /, '').replaceAll('\n', ' ')) : asCoffreError(thrown)
+  process.exitCode = error.exitStatus
+  if (process.argv.includes('--json')) process.stderr.write(`${JSON.stringify(errorDocument(error))}\n`)
+  else sayError(terminal, error)
+  if (error.code === 'ERR_INTERNAL' && error.stack !== undefined) terminal.say(error.stack)
+}
+
+await main()
