@@ -13,7 +13,7 @@ import { readYaml } from './config/yaml-document.ts'
 
 export { configJsonSchema } from './config/schema.ts'
 export type { Problem } from './config/problem.ts'
-export type { Config, RecipientPin, RepositoryConfig, S3Config, SourceConfig } from './config/settings.ts'
+export type { Config, RepositoryConfig, S3Config, SourceConfig } from './config/settings.ts'
 
 /**
  * `file`: the configuration's path, absolute; relative paths inside start from its folder. `environment`: where

@@ -55,10 +55,17 @@ function processTerminal(): Terminal {
   }
 }
 
-async function ask(question: string, options: { readonly hidden: boolean } = { hidden: false }): Promise<string> {
+async function ask(
+  question: string,
+  options: { readonly hidden: boolean } = { hidden: false },
+): Promise<string> {
   process.stderr.write(question)
   const silent = new Writable({ write: (_bytes, _encoding, done) => done() })
-  const lines = createInterface({ input: process.stdin, output: options.hidden ? silent : process.stderr, terminal: true })
+  const lines = createInterface({
+    input: process.stdin,
+    output: options.hidden ? silent : process.stderr,
+    terminal: true,
+  })
   try {
     return await lines.question('')
   } finally {
@@ -77,7 +84,11 @@ async function s3Settings(config: S3Config, role: 'writer' | 'reader'): Promise<
   // Where only one of the two is configured, it does the work of both that it is allowed to do.
   const pair = credentials[role] ?? credentials.writer ?? credentials.reader
   // Where an endpoint is given the region is only a word in the signature; servers without regions take this one.
-  return { ...settings, region: region ?? 'us-east-1', credentials: pair === undefined ? undefined : await readPair(pair) }
+  return {
+    ...settings,
+    region: region ?? 'us-east-1',
+    credentials: pair === undefined ? undefined : await readPair(pair),
+  }
 }
 
 async function readPair(pair: SecretPair): Promise<{ accessKeyId: string; secretAccessKey: string }> {
@@ -136,7 +147,9 @@ async function main(): Promise<void> {
 function fail(terminal: Terminal, thrown: unknown): void {
   if (thrown instanceof CommanderError && thrown.exitCode === 0) return
   const usage = thrown instanceof CommanderError
-  const error = usage ? new CoffreError('ERR_USAGE', thrown.message.replace(/^error: /, '').replaceAll('\n', ' ')) : asCoffreError(thrown)
+  const error = usage
+    ? new CoffreError('ERR_USAGE', thrown.message.replace(/^error: /, '').replaceAll('\n', ' '))
+    : asCoffreError(thrown)
   process.exitCode = error.exitStatus
   if (process.argv.includes('--json')) process.stderr.write(`${JSON.stringify(errorDocument(error))}\n`)
   else sayError(terminal, error)

@@ -15,26 +15,48 @@ const s3Script = join(home, 'test/servers/s3-server')
 
 function startS3(): { environment: Record<string, string>; stop: () => void } {
   const env = { ...process.env, COFFRE_S3_DIR: mkdtempSync(join(tmpdir(), 'coffre-test-s3-')) }
-  const stop = (): void => void execFileSync(s3Script, ['stop'], { env, stdio: ['ignore', 'ignore', 'inherit'] })
+  const stop = (): void =>
+    void execFileSync(s3Script, ['stop'], { env, stdio: ['ignore', 'ignore', 'inherit'] })
   const lines = execFileSync(s3Script, ['start'], { env, encoding: 'utf8' }).split('\n')
-  const facts = Object.fromEntries(lines.filter((line) => line.includes('=')).map((line) => line.split(/=(.*)/s).slice(0, 2) as [string, string]))
-  const environment = Object.fromEntries(Object.entries(facts).map(([name, value]) => [name.replace(/^COFFRE_S3_/, 'COFFRE_TEST_S3_'), value]))
+  const facts = Object.fromEntries(
+    lines
+      .filter((line) => line.includes('='))
+      .map((line) => line.split(/=(.*)/s).slice(0, 2) as [string, string]),
+  )
+  const environment = Object.fromEntries(
+    Object.entries(facts).map(([name, value]) => [name.replace(/^COFFRE_S3_/, 'COFFRE_TEST_S3_'), value]),
+  )
   return { environment, stop }
 }
 
 const abort = new AbortController()
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => abort.abort())
 
-const settings = { max_connections: '200', max_prepared_transactions: '10', shared_buffers: '256MB', autovacuum: 'off', max_wal_size: '4GB' }
-await using postgres = await ScratchCluster.start({ environment: clientEnvironment(process.env), signal: abort.signal, settings })
+const settings = {
+  max_connections: '200',
+  max_prepared_transactions: '10',
+  shared_buffers: '256MB',
+  autovacuum: 'off',
+  max_wal_size: '4GB',
+}
+await using postgres = await ScratchCluster.start({
+  environment: clientEnvironment(process.env),
+  signal: abort.signal,
+  settings,
+})
 const s3 = startS3()
 try {
-  const files = process.argv.length > 2 ? process.argv.slice(2) : globSync('test/**/*.test.ts', { cwd: home }).toSorted()
-  const runner = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', '--test', '--test-timeout=300000', ...files], {
-    cwd: home,
-    stdio: 'inherit',
-    env: { ...process.env, ...s3.environment, COFFRE_TEST_PG: `host=${postgres.folder} user=postgres` },
-  })
+  const files =
+    process.argv.length > 2 ? process.argv.slice(2) : globSync('test/**/*.test.ts', { cwd: home }).toSorted()
+  const runner = spawn(
+    process.execPath,
+    ['--disable-warning=ExperimentalWarning', '--test', '--test-timeout=300000', ...files],
+    {
+      cwd: home,
+      stdio: 'inherit',
+      env: { ...process.env, ...s3.environment, COFFRE_TEST_PG: `host=${postgres.folder} user=postgres` },
+    },
+  )
   abort.signal.addEventListener('abort', () => runner.kill('SIGTERM'))
   const [status] = (await once(runner, 'close')) as [number | null]
   process.exitCode = status ?? 1

@@ -27,9 +27,15 @@ export async function startDemoS3(session: Session): Promise<DemoS3> {
       facts.set(name, value)
     }
   } catch (cause) {
-    throw new CoffreError('ERR_PROGRAM', 'the S3 server did not start', { cause, hint: 'scripts/system-packages demo-s3 gets its packages' })
+    throw new CoffreError('ERR_PROGRAM', 'the S3 server did not start', {
+      cause,
+      hint: 'scripts/system-packages demo-s3 gets its packages',
+    })
   }
-  const inline = (name: string): { kind: 'inline'; secret: Secret } => ({ kind: 'inline', secret: new Secret(facts.get(name) ?? '') })
+  const inline = (name: string): { kind: 'inline'; secret: Secret } => ({
+    kind: 'inline',
+    secret: new Secret(facts.get(name) ?? ''),
+  })
   const writer = { accessKey: inline('COFFRE_S3_ACCESS_KEY'), secretKey: inline('COFFRE_S3_SECRET_KEY') }
   const s3: S3Config = {
     provider: 'ceph',

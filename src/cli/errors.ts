@@ -3,7 +3,12 @@ import type { CoffreError } from '../errors.ts'
 import type { Terminal } from './terminal.ts'
 
 export interface ErrorDocument {
-  readonly error: { readonly code: string; readonly message: string; readonly hint: string; readonly exitStatus: number }
+  readonly error: {
+    readonly code: string
+    readonly message: string
+    readonly hint: string
+    readonly exitStatus: number
+  }
 }
 
 export function errorDocument({ code, message, hint, exitStatus }: CoffreError): ErrorDocument {
@@ -18,5 +23,5 @@ export function sayError(terminal: Terminal, error: CoffreError, before = ''): v
 
 /** Names come from outside: no control character of theirs reaches a terminal. */
 function visible(text: string): string {
-  return text.replace(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/g, (character) => JSON.stringify(character).slice(1, -1))
+  return text.replace(/(?!\n)\p{Cc}/gu, (character) => JSON.stringify(character).slice(1, -1))
 }

@@ -10,7 +10,10 @@ export interface IdentityOptions {
 }
 
 /** Throws ERR_NO_IDENTITY when it cannot be unlocked, ERR_USAGE when none was given. */
-export async function identityFrom(session: Session, { identity, passphraseFile }: IdentityOptions): Promise<Identity> {
+export async function identityFrom(
+  session: Session,
+  { identity, passphraseFile }: IdentityOptions,
+): Promise<Identity> {
   if (identity === undefined) {
     throw new CoffreError('ERR_USAGE', 'a backup is opened with a secret key, and none was given', {
       hint: 'add --identity FILE: what gpg --armor --export-secret-keys FINGERPRINT wrote, on a machine that may hold it',
@@ -21,9 +24,13 @@ export async function identityFrom(session: Session, { identity, passphraseFile 
   if (passphraseFile !== undefined) return await readIdentity(bytes, await readPassphrase(passphraseFile))
   const { ask } = session.host.terminal
   if (ask === undefined) {
-    throw new CoffreError('ERR_NO_IDENTITY', `${identity} is protected by a passphrase, and nobody is there to be asked`, {
-      hint: 'add --passphrase-file FILE',
-    })
+    throw new CoffreError(
+      'ERR_NO_IDENTITY',
+      `${identity} is protected by a passphrase, and nobody is there to be asked`,
+      {
+        hint: 'add --passphrase-file FILE',
+      },
+    )
   }
   return await readIdentity(bytes, Buffer.from(await ask(`passphrase of ${identity}: `, { hidden: true })))
 }

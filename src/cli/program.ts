@@ -47,7 +47,10 @@ function addMaking(program: Command, session: () => Session): void {
       .option('--yes', 'ask nothing: everything is given by options')
       .option('--source <name>', 'what the database is called in backups')
       .option('--url <url>', 'where the database is: postgres://user@host/database')
-      .option('--run <words>', 'a command prefix for the client programs, such as "docker exec -i koprogo-postgres"')
+      .option(
+        '--run <words>',
+        'a command prefix for the client programs, such as "docker exec -i koprogo-postgres"',
+      )
       .option('--database <name>', 'with --run: the database')
       .option('--user <name>', 'with --run: the user')
       .option('--directory <path>', 'keep backups in a folder')
@@ -56,18 +59,29 @@ function addMaking(program: Command, session: () => Session): void {
       .option('--region <name>', 'of the bucket')
       .option('--endpoint <url>', 'of an S3 server that no region leads to')
       .option('--prefix <path>', 'a folder within the bucket')
-      .option('--access-key-file <file>', 'the S3 access key; without it, the usual AWS environment and profiles')
+      .option(
+        '--access-key-file <file>',
+        'the S3 access key; without it, the usual AWS environment and profiles',
+      )
       .option('--secret-key-file <file>', 'the S3 secret key')
-      .option('--recipient <file>', 'a public key that may read the backups; repeat it for more', collect, []),
+      .option(
+        '--recipient <file>',
+        'a public key that may read the backups; repeat it for more',
+        collect,
+        [],
+      ),
     [
       'coffre init',
       'coffre init --yes --source koprogo --run "docker exec -i koprogo-postgres" --database koprogo_db --user koprogo --directory /mnt/nas/coffre --recipient alice.asc',
     ],
   ).action((options: InitOptions) => initCommand(session(), options))
-  examples(program.command('backup').description('make one complete, sealed and signed backup now').argument('[source...]', 'sources of the configuration (default: all)'), [
-    'coffre backup',
-    'coffre backup koprogo --json',
-  ]).action((sources: string[]) => backupCommand(session(), sources))
+  examples(
+    program
+      .command('backup')
+      .description('make one complete, sealed and signed backup now')
+      .argument('[source...]', 'sources of the configuration (default: all)'),
+    ['coffre backup', 'coffre backup koprogo --json'],
+  ).action((sources: string[]) => backupCommand(session(), sources))
   examples(
     program
       .command('restore')
@@ -97,9 +111,10 @@ function addMaking(program: Command, session: () => Session): void {
 }
 
 function addReading(program: Command, session: () => Session): void {
-  examples(program.command('list').description('the backups there are').argument('[source]', 'only of this source'), ['coffre list', 'coffre list koprogo --json']).action(
-    (source: string | undefined) => listCommand(session(), source),
-  )
+  examples(
+    program.command('list').description('the backups there are').argument('[source]', 'only of this source'),
+    ['coffre list', 'coffre list koprogo --json'],
+  ).action((source: string | undefined) => listCommand(session(), source))
   examples(
     program
       .command('show')
@@ -124,18 +139,26 @@ function addReading(program: Command, session: () => Session): void {
 
 function addConfig(program: Command, session: () => Session): void {
   const config = program.command('config').description('the configuration itself')
-  examples(config.command('schema').description('its JSON Schema, for editors'), ['coffre config schema > coffre.schema.json']).action(() => configSchemaCommand(session()))
-  examples(config.command('check').description('every problem of it at once'), ['coffre config check', 'coffre config check --config /etc/coffre/coffre.yaml']).action(() =>
-    configCheckCommand(session()),
-  )
+  examples(config.command('schema').description('its JSON Schema, for editors'), [
+    'coffre config schema > coffre.schema.json',
+  ]).action(() => configSchemaCommand(session()))
+  examples(config.command('check').description('every problem of it at once'), [
+    'coffre config check',
+    'coffre config check --config /etc/coffre/coffre.yaml',
+  ]).action(() => configCheckCommand(session()))
 }
 
 function examples(command: Command, lines: readonly string[]): Command {
-  return command.addHelpText('after', `\nExamples:\n${lines.map((line) => `  ${line}`).join('\n')}\n\nOptions for every command: --config --repository --json --quiet --verbose`)
+  return command.addHelpText(
+    'after',
+    `\nExamples:\n${lines.map((line) => `  ${line}`).join('\n')}\n\nOptions for every command: --config --repository --json --quiet --verbose`,
+  )
 }
 
-const identityOption = (): Option => new Option('--identity <file>', 'the secret key of a recipient (gpg --export-secret-keys --armor)')
-const passphraseOption = (): Option => new Option('--passphrase-file <file>', 'holds its passphrase; without it you are asked')
+const identityOption = (): Option =>
+  new Option('--identity <file>', 'the secret key of a recipient (gpg --export-secret-keys --armor)')
+const passphraseOption = (): Option =>
+  new Option('--passphrase-file <file>', 'holds its passphrase; without it you are asked')
 
 function collect(value: string, before: readonly string[]): readonly string[] {
   return [...before, value]
@@ -143,7 +166,8 @@ function collect(value: string, before: readonly string[]): readonly string[] {
 
 function positive(text: string): number {
   const value = Number(text)
-  if (!Number.isInteger(value) || value < 1 || value > 256) throw new InvalidArgumentError('must be a whole number from 1 to 256')
+  if (!Number.isInteger(value) || value < 1 || value > 256)
+    throw new InvalidArgumentError('must be a whole number from 1 to 256')
   return value
 }
 

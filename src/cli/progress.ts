@@ -53,7 +53,8 @@ export function progressTeller({ terminal, now, quiet }: ProgressOptions): { emi
         break
       case 'progress': {
         const at = now().getTime()
-        if (quiet || stage === undefined || at - stage.saidAt < (sayOver === undefined ? quietMs : smoothMs)) break
+        if (quiet || stage === undefined || at - stage.saidAt < (sayOver === undefined ? quietMs : smoothMs))
+          break
         stage.saidAt = at
         const line = progressLine(stage.name, event, (at - stage.startedAt) / 1000, terminal.columns)
         if (sayOver === undefined) terminal.say(line)
@@ -65,7 +66,12 @@ export function progressTeller({ terminal, now, quiet }: ProgressOptions): { emi
   return { emit, end: clear }
 }
 
-export function progressLine(stage: Stage, { doneBytes, totalBytes }: { doneBytes: number; totalBytes: number }, seconds: number, columns: number): string {
+export function progressLine(
+  stage: Stage,
+  { doneBytes, totalBytes }: { doneBytes: number; totalBytes: number },
+  seconds: number,
+  columns: number,
+): string {
   const share = totalBytes > 0 ? Math.min(1, doneBytes / totalBytes) : 1
   const rate = seconds > 0 ? doneBytes / seconds : 0
   const left = rate > 0 ? formatDuration(Math.max(0, totalBytes - doneBytes) / rate) : '…'

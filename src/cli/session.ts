@@ -4,7 +4,13 @@
  */
 import { readFile, stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import { parseConfig, type Config, type RepositoryConfig, type S3Config, type SourceConfig } from '../config.ts'
+import {
+  parseConfig,
+  type Config,
+  type RepositoryConfig,
+  type S3Config,
+  type SourceConfig,
+} from '../config.ts'
 import { CoffreError } from '../errors.ts'
 import { readSigningKey, type SigningKey } from '../openpgp/keys.ts'
 import type { Context } from '../operations/context.ts'
@@ -93,7 +99,9 @@ export class Session {
 
   async signingKey(config: Config): Promise<SigningKey> {
     if (config.signing === undefined) {
-      throw new CoffreError('ERR_CONFIG', `${config.file} names no signing key`, { hint: 'add signing: {key_file: …}' })
+      throw new CoffreError('ERR_CONFIG', `${config.file} names no signing key`, {
+        hint: 'add signing: {key_file: …}',
+      })
     }
     return await readSigningKey(await readKeyFile(config.signing.keyFile))
   }
@@ -103,12 +111,19 @@ export async function readConfigFile(file: string): Promise<{ text: string; read
   try {
     const { mode } = await stat(file)
     if ((mode & 0o022) !== 0) {
-      throw new CoffreError('ERR_CONFIG', `${file} can be written by others, who could then run commands as you`, { hint: `chmod go-w ${file}` })
+      throw new CoffreError(
+        'ERR_CONFIG',
+        `${file} can be written by others, who could then run commands as you`,
+        { hint: `chmod go-w ${file}` },
+      )
     }
     return { text: await readFile(file, 'utf8'), readableByOthers: (mode & 0o044) !== 0 }
   } catch (cause) {
     if (cause instanceof CoffreError) throw cause
-    throw new CoffreError('ERR_CONFIG', `cannot read the configuration ${file}`, { cause, hint: 'coffre init writes one' })
+    throw new CoffreError('ERR_CONFIG', `cannot read the configuration ${file}`, {
+      cause,
+      hint: 'coffre init writes one',
+    })
   }
 }
 
@@ -131,6 +146,8 @@ export function chosenSources(config: Config, names: readonly string[]): readonl
   return names.map((name) => {
     const found = config.sources.get(name)
     if (found !== undefined) return found
-    throw new CoffreError('ERR_USAGE', `there is no source ${JSON.stringify(name)} in ${config.file}`, { hint: `it has ${[...config.sources.keys()].join(', ')}` })
+    throw new CoffreError('ERR_USAGE', `there is no source ${JSON.stringify(name)} in ${config.file}`, {
+      hint: `it has ${[...config.sources.keys()].join(', ')}`,
+    })
   })
 }

@@ -103,7 +103,6 @@ export type InventoryTable = z.infer<typeof table>
 export type InventorySequence = z.infer<typeof sequence>
 export type InventoryDatabase = z.infer<typeof database>
 export type InventoryRole = z.infer<typeof role>
-export type RowBlock = z.infer<typeof block>
 
 /** Throws ERR_FORMAT. The bytes must already have been found equal to the signed manifest's digests. */
 export function parseInventory(bytes: Buffer): Inventory {

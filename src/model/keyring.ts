@@ -11,7 +11,6 @@ const fingerprint = z.string().regex(/^[0-9A-F]{40}$/)
 
 /** host: signs its sources' manifests. driller: reports. operator: envelopes, holds, the ledger. */
 const roles = ['host', 'driller', 'operator'] as const
-export type Role = (typeof roles)[number]
 
 const keyringSchema = z.strictObject({
   type: z.literal('coffre-keyring'),

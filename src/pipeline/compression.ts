@@ -5,7 +5,7 @@
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { constants, createGunzip, createZstdDecompress, gzipSync, zstdCompressSync } from 'node:zlib'
-import { CoffreError } from '../errors.ts'
+import { asCoffreError, CoffreError } from '../errors.ts'
 
 export interface Compression {
   readonly algorithm: 'zstd' | 'gzip'
@@ -42,8 +42,8 @@ export async function* decompress(
     algorithm === 'gzip'
       ? createGunzip()
       : createZstdDecompress({ params: { [constants.ZSTD_d_windowLogMax]: 27 } })
-  let sourceFailure: unknown
-  const input = Readable.from(guarded(source, (error) => (sourceFailure = error)))
+  let sourceFailure: CoffreError | undefined
+  const input = Readable.from(guarded(source, (error) => (sourceFailure = asCoffreError(error))))
   const fed = pipeline(input, stream)
   fed.catch(() => undefined)
   try {

@@ -2,13 +2,14 @@
  * One direction of a lane's bytes: a sender that waits once `piecesInFlight` are not yet taken, and a receiver that
  * says so each time it takes one. The same on both sides of the thread border.
  */
+import { asCoffreError, type CoffreError } from '../errors.ts'
 import { piecesInFlight } from './lane-tasks.ts'
 
 export class PieceSender {
   readonly #post: (bytes: Uint8Array<ArrayBuffer>) => void
   #inFlight = 0
   #wake: (() => void) | undefined
-  #failure: unknown
+  #failure: CoffreError | undefined
 
   constructor(post: (bytes: Uint8Array<ArrayBuffer>) => void) {
     this.#post = post
@@ -22,7 +23,7 @@ export class PieceSender {
 
   /** No more will be taken: whoever waits, or sends, gets `error`. */
   fail(error: unknown): void {
-    this.#failure ??= error
+    this.#failure ??= asCoffreError(error)
     this.#wake?.()
   }
 
@@ -48,7 +49,7 @@ export class PieceReceiver implements AsyncIterable<Buffer> {
   readonly #taken: () => void
   readonly #queue: Buffer[] = []
   #ended = false
-  #failure: unknown
+  #failure: CoffreError | undefined
   #wake: (() => void) | undefined
 
   constructor(taken: () => void) {
@@ -66,7 +67,7 @@ export class PieceReceiver implements AsyncIterable<Buffer> {
   }
 
   fail(error: unknown): void {
-    this.#failure ??= error
+    this.#failure ??= asCoffreError(error)
     this.#wake?.()
   }
 

@@ -5,36 +5,26 @@
 import { collectClient, type StartOptions } from './client-tools.ts'
 import { formatConninfo, type ServerAccess } from './conninfo.ts'
 
-const lockWait = '--lock-wait-timeout=60s'
+/** Uncompressed: coffre compresses what pg_dump writes. */
+function archiveOptions(access: ServerAccess, snapshotId: string): readonly string[] {
+  return [
+    '--format=custom',
+    '--compress=0',
+    '--no-password',
+    '--lock-wait-timeout=60s',
+    `--snapshot=${snapshotId}`,
+    `--dbname=${formatConninfo(access)}`,
+  ]
+}
 
 /** Pre-data and post-data in one archive; REFRESH of materialized views is in post-data. */
 export function schemaDumpArguments(access: ServerAccess, snapshotId: string): readonly string[] {
-  return [
-    ...[
-      '--format=custom',
-      '--compress=0',
-      '--section=pre-data',
-      '--section=post-data',
-      '--no-password',
-      lockWait,
-    ],
-    ...[`--snapshot=${snapshotId}`, `--dbname=${formatConninfo(access)}`],
-  ]
+  return [...archiveOptions(access, snapshotId), '--section=pre-data', '--section=post-data']
 }
 
 /** The data section with every table left out: large objects alone. */
 export function largeObjectDumpArguments(access: ServerAccess, snapshotId: string): readonly string[] {
-  return [
-    ...[
-      '--format=custom',
-      '--compress=0',
-      '--section=data',
-      '--exclude-table-data=*.*',
-      '--no-password',
-      lockWait,
-    ],
-    ...[`--snapshot=${snapshotId}`, `--dbname=${formatConninfo(access)}`],
-  ]
+  return [...archiveOptions(access, snapshotId), '--section=data', '--exclude-table-data=*.*']
 }
 
 /** Roles, memberships and tablespaces of the whole server; without password verifiers where the role may not read them. */
@@ -71,7 +61,10 @@ export function restoreArguments(
   { section, jobs, archive }: RestoreArguments,
 ): readonly string[] {
   return [
-    ...['--exit-on-error', '--no-password', `--section=${section}`, `--dbname=${formatConninfo(access)}`],
+    '--exit-on-error',
+    '--no-password',
+    `--section=${section}`,
+    `--dbname=${formatConninfo(access)}`,
     ...(jobs > 1 ? [`--jobs=${jobs}`] : []),
     ...(archive === undefined ? [] : [archive]),
   ]

@@ -46,11 +46,24 @@ export class ScratchCluster implements AsyncDisposable {
       await chmod(folder, 0o700)
       if (user !== undefined) await chown(folder, user.uid, user.gid)
       const common = { cwd: folder, env: options.environment, ...user }
-      const initdb = spawn(join(programs, 'initdb'), ['-D', data, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--locale=C.UTF-8', '--no-sync'], { ...common, stdio: ['ignore', 'ignore', 'pipe'] })
+      const initdb = spawn(
+        join(programs, 'initdb'),
+        ['-D', data, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--locale=C.UTF-8', '--no-sync'],
+        { ...common, stdio: ['ignore', 'ignore', 'pipe'] },
+      )
       await succeeded(initdb, 'initdb')
-      const settings = { listen_addresses: '', unix_socket_directories: folder, fsync: 'off', full_page_writes: 'off', ...options.settings }
+      const settings = {
+        listen_addresses: '',
+        unix_socket_directories: folder,
+        fsync: 'off',
+        full_page_writes: 'off',
+        ...options.settings,
+      }
       const args = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])
-      const server = spawn(join(programs, 'postgres'), ['-D', data, ...args], { ...common, stdio: ['ignore', 'ignore', 'pipe'] })
+      const server = spawn(join(programs, 'postgres'), ['-D', data, ...args], {
+        ...common,
+        stdio: ['ignore', 'ignore', 'pipe'],
+      })
       const cluster = new ScratchCluster(folder, server)
       await cluster.#ready(options)
       return cluster
@@ -62,7 +75,11 @@ export class ScratchCluster implements AsyncDisposable {
 
   /** As its superuser, to one of its databases. */
   access(database: string): ServerAccess {
-    return { prefix: [], parameters: { host: this.folder, user: 'postgres', dbname: database }, password: undefined }
+    return {
+      prefix: [],
+      parameters: { host: this.folder, user: 'postgres', dbname: database },
+      password: undefined,
+    }
   }
 
   async #ready(options: ScratchOptions): Promise<void> {
@@ -73,7 +90,10 @@ export class ScratchCluster implements AsyncDisposable {
     for (const end = Date.now() + startLimitMs; Date.now() < end; await sleep(100)) {
       if (options.signal.aborted || this.#server.exitCode !== null) break
       try {
-        const session = await PsqlSession.open(this.access('postgres'), { ...options, applicationName: 'coffre scratch' })
+        const session = await PsqlSession.open(this.access('postgres'), {
+          ...options,
+          applicationName: 'coffre scratch',
+        })
         await session.close()
         return
       } catch (error) {
@@ -82,7 +102,10 @@ export class ScratchCluster implements AsyncDisposable {
     }
     await this[Symbol.asyncDispose]()
     options.signal.throwIfAborted()
-    throw new CoffreError('ERR_PROGRAM', `the scratch PostgreSQL did not start: ${said.trim().split('\n').at(-1) ?? ''}`)
+    throw new CoffreError(
+      'ERR_PROGRAM',
+      `the scratch PostgreSQL did not start: ${said.trim().split('\n').at(-1) ?? ''}`,
+    )
   }
 
   /** Immediate shutdown: nothing in it is worth a checkpoint. */
@@ -102,14 +125,20 @@ async function succeeded(child: ChildProcess, program: string): Promise<void> {
     said = (said + bytes.toString('utf8')).slice(-4096)
   })
   const [status] = (await once(child, 'close')) as [number | null]
-  if (status !== 0) throw new CoffreError('ERR_PROGRAM', `${program} failed: ${said.trim().split('\n').at(-1) ?? 'it said nothing'}`)
+  if (status !== 0)
+    throw new CoffreError(
+      'ERR_PROGRAM',
+      `${program} failed: ${said.trim().split('\n').at(-1) ?? 'it said nothing'}`,
+    )
 }
 
 /** The folder of initdb and postgres: on the PATH, or Debian's newest. */
 async function serverPrograms(environment: ClientEnvironment): Promise<string> {
   const debian = '/usr/lib/postgresql'
   const versions = await readdir(debian).catch(() => [])
-  const newestFirst = versions.toSorted((a, b) => Number(b) - Number(a)).map((version) => `${debian}/${version}/bin`)
+  const newestFirst = versions
+    .toSorted((a, b) => Number(b) - Number(a))
+    .map((version) => `${debian}/${version}/bin`)
   for (const folder of [...(environment['PATH'] ?? '').split(':'), ...newestFirst]) {
     const found = await Promise.all([access(join(folder, 'initdb')), access(join(folder, 'postgres'))]).then(
       () => true,
@@ -117,7 +146,9 @@ async function serverPrograms(environment: ClientEnvironment): Promise<string> {
     )
     if (folder !== '' && found) return folder
   }
-  throw new CoffreError('ERR_PROGRAM', 'there is no PostgreSQL server on this machine', { hint: 'scripts/system-packages demo gets one' })
+  throw new CoffreError('ERR_PROGRAM', 'there is no PostgreSQL server on this machine', {
+    hint: 'scripts/system-packages demo gets one',
+  })
 }
 
 /** Whom a server that refuses root is run as; undefined where we are not root. */
@@ -126,6 +157,10 @@ async function ordinaryUser(): Promise<OrdinaryUser | undefined> {
   if (!/^Uid:\s+\d+\s+0\s/m.test(status)) return undefined
   const users = (await readFile('/etc/passwd', 'utf8')).split('\n').map((line) => line.split(':'))
   const chosen = users.find(([name]) => name === 'postgres') ?? users.find(([name]) => name === 'nobody')
-  if (chosen === undefined) throw new CoffreError('ERR_PROGRAM', 'PostgreSQL refuses to run as root, and there is no ordinary user to run it as')
+  if (chosen === undefined)
+    throw new CoffreError(
+      'ERR_PROGRAM',
+      'PostgreSQL refuses to run as root, and there is no ordinary user to run it as',
+    )
   return { uid: Number(chosen[2]), gid: Number(chosen[3]) }
 }

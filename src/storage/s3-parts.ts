@@ -35,14 +35,14 @@ export async function* cutIntoParts(
   sizeOf: (number: number) => number,
 ): AsyncGenerator<Buffer> {
   let number = 1
-  let part = new PartBuffer(sizeOf(number))
+  let part = new PartBuffer(sizeOf(number), firstRoomBytes)
   for await (const chunk of source) {
     for (let taken = 0; taken < chunk.length; ) {
       taken += part.take(chunk, taken)
       if (part.isFull) {
         yield part.bytes
         number += 1
-        part = new PartBuffer(sizeOf(number))
+        part = new PartBuffer(sizeOf(number), sizeOf(number))
       }
     }
   }
@@ -57,15 +57,15 @@ export function assertPartNumber(number: number, key: string, profile: ProviderP
   })
 }
 
-/** Grows with what it holds, so that a small object does not cost a whole part of memory. */
+/** Grows with what it holds, from the room it begins with: a small object need not cost a whole part of memory. */
 class PartBuffer {
   readonly #limitBytes: number
   #room: Buffer
   #length = 0
 
-  constructor(limitBytes: number) {
+  constructor(limitBytes: number, roomBytes: number) {
     this.#limitBytes = limitBytes
-    this.#room = Buffer.allocUnsafeSlow(Math.min(limitBytes, firstRoomBytes))
+    this.#room = Buffer.allocUnsafeSlow(Math.min(limitBytes, roomBytes))
   }
 
   get isFull(): boolean {

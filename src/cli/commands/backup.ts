@@ -40,7 +40,10 @@ export async function backupCommand(session: Session, names: readonly string[]):
     const failed = failures.map(({ source, error }) => ({ source, ...errorDocument(error) }))
     session.print({ backups: results, failed }, `${results.length} of ${sources.length} sources backed up`)
   }
-  const statuses = [...failures.map(({ error }) => error.exitStatus), ...results.map(({ warnings }) => (warnings.length > 0 ? degraded : 0))]
+  const statuses = [
+    ...failures.map(({ error }) => error.exitStatus),
+    ...results.map(({ warnings }) => (warnings.length > 0 ? degraded : 0)),
+  ]
   session.host.setExitStatus(worst(statuses))
 }
 
@@ -50,7 +53,15 @@ function worst(statuses: readonly number[]): number {
   return failures.length > 0 ? Math.max(...failures) : Math.max(0, ...statuses)
 }
 
-function summary({ id, tables, rows, plainBytes, sealedBytes, ratio, durationSeconds }: BackupResult): string {
+function summary({
+  id,
+  tables,
+  rows,
+  plainBytes,
+  sealedBytes,
+  ratio,
+  durationSeconds,
+}: BackupResult): string {
   const rate = formatBytes(plainBytes / Math.max(durationSeconds, 0.001))
   return `${id}  ${tables} tables, ${rows} rows, ${formatBytes(plainBytes)} sealed into ${formatBytes(sealedBytes)} (${ratio.toFixed(1)} to 1) in ${formatDuration(durationSeconds)}, ${rate}/s`
 }

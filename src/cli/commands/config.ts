@@ -14,7 +14,9 @@ export async function configCheckCommand(session: Session): Promise<void> {
   const { text, readableByOthers } = await readConfigFile(file)
   const check = checkConfig(text, { file, environment: session.host.environment, readableByOthers })
   const problems = check.ok ? [] : check.problems
-  const lines = problems.map(({ line, path, message, hint }) => `${file}:${line}: ${path}: ${message}; ${hint}`)
+  const lines = problems.map(
+    ({ line, path, message, hint }) => `${file}:${line}: ${path}: ${message}; ${hint}`,
+  )
   session.print({ ok: check.ok, file, problems }, check.ok ? `${file} is in order` : lines.join('\n'))
   if (!check.ok) session.host.setExitStatus(badConfiguration)
 }

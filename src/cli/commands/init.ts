@@ -29,24 +29,49 @@ export interface InitOptions {
 }
 
 export async function initCommand(session: Session, given: InitOptions): Promise<void> {
-  const file = session.options.config === undefined ? resolve(session.host.folder, 'coffre.yaml') : resolve(session.host.folder, session.options.config)
+  const file =
+    session.options.config === undefined
+      ? resolve(session.host.folder, 'coffre.yaml')
+      : resolve(session.host.folder, session.options.config)
   await assertAbsent(file)
   const options = await complete(session, given)
-  const recipients = await Promise.all(options.recipient.map((path) => readKeyFile(resolve(session.host.folder, path))))
+  const recipients = await Promise.all(
+    options.recipient.map((path) => readKeyFile(resolve(session.host.folder, path))),
+  )
   // Everything that can be wrong is found before anything is made: first the configuration, with fingerprints to come.
   const none = '0'.repeat(40)
-  const draft = parse(session, file, compose(session, options, none, recipients.map((_, index) => ({ file: keyFile(index), fingerprint: none }))))
+  const draft = parse(
+    session,
+    file,
+    compose(
+      session,
+      options,
+      none,
+      recipients.map((_, index) => ({ file: keyFile(index), fingerprint: none })),
+    ),
+  )
   await testSource(session, draft)
   const [repository] = draft.repositories.values()
   if (repository === undefined) throw new CoffreError('ERR_USAGE', 'there is no repository')
   if (repository.kind === 'directory') await mkdir(repository.directory, { recursive: true, mode: 0o700 })
   const store = await session.host.openStore(repository, 'writer')
   const made = await init(session.context, { store, recipients, sources: [...draft.sources.keys()] })
-  const text = compose(session, options, made.root.fingerprint, made.recipients.map(({ fingerprint }, index) => ({ file: keyFile(index), fingerprint })))
+  const text = compose(
+    session,
+    options,
+    made.root.fingerprint,
+    made.recipients.map(({ fingerprint }, index) => ({ file: keyFile(index), fingerprint })),
+  )
   await writeKeys(dirname(file), made)
   await writeFile(file, text, { flag: 'wx', mode: 0o600 })
   parse(session, file, text)
-  const document = { config: file, repository: made.repository, root: made.root.fingerprint, host: made.host.fingerprint, recipients: made.recipients.map(({ fingerprint }) => fingerprint) }
+  const document = {
+    config: file,
+    repository: made.repository,
+    root: made.root.fingerprint,
+    host: made.host.fingerprint,
+    recipients: made.recipients.map(({ fingerprint }) => fingerprint),
+  }
   session.print(document, outcome(file, made))
 }
 
@@ -55,29 +80,50 @@ async function assertAbsent(file: string): Promise<void> {
     () => true,
     () => false,
   )
-  if (exists) throw new CoffreError('ERR_EXISTS', `${file} exists already: it is left as it is`, { hint: 'name another one with --config FILE' })
+  if (exists)
+    throw new CoffreError('ERR_EXISTS', `${file} exists already: it is left as it is`, {
+      hint: 'name another one with --config FILE',
+    })
 }
 
 /** Asks for what is missing, unless --yes or nobody is there. */
 async function complete(session: Session, given: InitOptions): Promise<InitOptions> {
   const { ask } = session.host.terminal
-  const question = async (answer: string | undefined, text: string, otherwise: string, option: string): Promise<string> => {
+  const question = async (
+    answer: string | undefined,
+    text: string,
+    otherwise: string,
+    option: string,
+  ): Promise<string> => {
     if (answer !== undefined) return answer
     if (given.yes === true || ask === undefined) {
       if (otherwise !== '') return otherwise
-      throw new CoffreError('ERR_USAGE', `${option} is missing`, { hint: 'coffre init --help shows every option; without --yes, on a terminal, it asks' })
+      throw new CoffreError('ERR_USAGE', `${option} is missing`, {
+        hint: 'coffre init --help shows every option; without --yes, on a terminal, it asks',
+      })
     }
     const said = (await ask(`${text}${otherwise === '' ? '' : ` [${otherwise}]`}: `)).trim()
     return said === '' ? otherwise : said
   }
   const source = await question(given.source, 'What is the database called in backups?', 'main', '--source')
   const direct = given.run === undefined && given.database === undefined
-  const url = direct ? await question(given.url, 'Where is it? postgres://user@host/database', '', '--url') : undefined
+  const url = direct
+    ? await question(given.url, 'Where is it? postgres://user@host/database', '', '--url')
+    : undefined
   const database = direct ? undefined : await question(given.database, 'The database', '', '--database')
   const here = given.s3 === undefined
-  const directory = here ? await question(given.directory, 'A folder to keep the backups in (or leave, and use --s3)', '', '--directory or --s3') : undefined
+  const directory = here
+    ? await question(
+        given.directory,
+        'A folder to keep the backups in (or leave, and use --s3)',
+        '',
+        '--directory or --s3',
+      )
+    : undefined
   const recipient =
-    given.recipient.length > 0 ? given.recipient : [await question(undefined, 'The public key file of who may read them', '', '--recipient')]
+    given.recipient.length > 0
+      ? given.recipient
+      : [await question(undefined, 'The public key file of who may read them', '', '--recipient')]
   return {
     ...given,
     source,
@@ -98,14 +144,29 @@ const keyFile = (index: number): string => `keys/recipient-${index + 1}.asc`
 function compose({ host }: Session, options: InitOptions, root: string, recipients: readonly Pin[]): string {
   const words = (options.run ?? '').split(/\s+/).filter((word) => word !== '')
   const user = options.user === undefined ? {} : { user: options.user }
-  const source = options.url === undefined ? { database: options.database, ...user, run: words } : { url: options.url }
+  const source =
+    options.url === undefined ? { database: options.database, ...user, run: words } : { url: options.url }
   const path = (file: string): string => resolve(host.folder, file)
   const credentials =
     options.accessKeyFile === undefined || options.secretKeyFile === undefined
       ? {}
-      : { credentials: { writer: { access_key_file: path(options.accessKeyFile), secret_key_file: path(options.secretKeyFile) } } }
+      : {
+          credentials: {
+            writer: {
+              access_key_file: path(options.accessKeyFile),
+              secret_key_file: path(options.secretKeyFile),
+            },
+          },
+        }
   const { provider = 'generic', region, endpoint, prefix } = options
-  const s3 = { provider, ...(region && { region }), ...(endpoint && { endpoint }), bucket: options.s3, ...(prefix && { prefix }), ...credentials }
+  const s3 = {
+    provider,
+    ...(region && { region }),
+    ...(endpoint && { endpoint }),
+    bucket: options.s3,
+    ...(prefix && { prefix }),
+    ...credentials,
+  }
   const repository = options.s3 === undefined ? { directory: path(options.directory ?? '') } : { s3 }
   return [
     '# Made by coffre init. `coffre config check` tells what is wrong with it after a change.',
@@ -132,9 +193,13 @@ async function testSource({ context }: Session, config: Config): Promise<void> {
     const { version } = await readServer(session)
     await session.close()
     if (Number.parseInt(dump, 10) < Number.parseInt(version, 10)) {
-      throw new CoffreError('ERR_PROGRAM', `pg_dump ${dump} is older than the server of ${source.name} (${version}), and would refuse to dump it`, {
-        hint: 'install the client programs of that version, or use those beside the server with --run',
-      })
+      throw new CoffreError(
+        'ERR_PROGRAM',
+        `pg_dump ${dump} is older than the server of ${source.name} (${version}), and would refuse to dump it`,
+        {
+          hint: 'install the client programs of that version, or use those beside the server with --run',
+        },
+      )
     }
     context.emit({ type: 'note', message: `${source.name}: PostgreSQL ${version}, pg_dump ${dump}` })
   }
@@ -148,9 +213,11 @@ async function writeKeys(folder: string, { root, host, recipients }: InitResult)
   await writeFile(join(keys, 'root-secret.asc'), root.secretKey, secret)
   await writeFile(join(keys, 'root.asc'), root.publicKey, { flag: 'wx' })
   await writeFile(join(keys, 'host-secret.asc'), host.secretKey, secret)
-  for (const [index, { publicKey }] of recipients.entries()) await writeFile(join(folder, keyFile(index)), publicKey, { flag: 'wx' })
+  for (const [index, { publicKey }] of recipients.entries())
+    await writeFile(join(folder, keyFile(index)), publicKey, { flag: 'wx' })
   // What was written is read back: a key that cannot be read again must not be found out on the worst day.
-  if ((await readFile(join(keys, 'root-secret.asc'), 'utf8')) !== root.secretKey) throw new CoffreError('ERR_NOT_STORED', 'the root key was not written whole')
+  if ((await readFile(join(keys, 'root-secret.asc'), 'utf8')) !== root.secretKey)
+    throw new CoffreError('ERR_NOT_STORED', 'the root key was not written whole')
 }
 
 function outcome(file: string, { root, host, recipients }: InitResult): string {

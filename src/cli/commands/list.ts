@@ -10,7 +10,10 @@ export async function listCommand(session: Session, source: string | undefined):
   const now = session.context.now().getTime()
   const header = ['BACKUP', 'SOURCE', 'AGE', 'SEALED', 'RATIO', 'READABLE BY']
   const rows = result.backups.map((backup) => rowOf(backup, now))
-  const text = rows.length === 0 ? `no backups in ${repository.store.description}` : formatTable([header, ...rows], [2, 3, 4])
+  const text =
+    rows.length === 0
+      ? `no backups in ${repository.store.description}`
+      : formatTable([header, ...rows], [2, 3, 4])
   session.print(result, text)
 }
 

@@ -21,14 +21,24 @@ export async function restoreCommand(session: Session, id: string, options: Rest
   const identity = await identityFrom(session, options)
   const repository = await session.repository(config, 'reader')
   const jobs = options.jobs ?? 'auto'
-  const result = await restore(session.context, { repository, selector: { id, source: options.source }, identity, destination, jobs })
+  const result = await restore(session.context, {
+    repository,
+    selector: { id, source: options.source },
+    identity,
+    destination,
+    jobs,
+  })
   session.print(
     result,
     `${result.id} restored into ${result.destination}: ${result.tables} tables and ${result.rows} rows, every one equal to the snapshot, in ${formatDuration(result.durationSeconds)}`,
   )
 }
 
-function destinationOf(session: Session, config: Config, { to, toSource, database }: RestoreOptions): ServerAccess {
+function destinationOf(
+  session: Session,
+  config: Config,
+  { to, toSource, database }: RestoreOptions,
+): ServerAccess {
   if ((to === undefined) === (toSource === undefined)) {
     throw new CoffreError('ERR_USAGE', 'say where to restore: --to URL, or --to-source NAME --database DB', {
       hint: 'coffre restore latest --to postgres://postgres@localhost/koprogo_restored --identity key.asc',
@@ -46,6 +56,7 @@ function destinationOf(session: Session, config: Config, { to, toSource, databas
     return database === undefined ? access : inDatabase(access, database)
   }
   const [source] = chosenSources(config, [toSource ?? ''])
-  if (source === undefined || database === undefined) throw new CoffreError('ERR_USAGE', '--to-source needs --database DB, the new name')
+  if (source === undefined || database === undefined)
+    throw new CoffreError('ERR_USAGE', '--to-source needs --database DB, the new name')
   return inDatabase(sourceAccess(source), database)
 }

@@ -13,7 +13,11 @@ export async function showCommand(session: Session, id: string, options: ShowOpt
   const config = await session.config()
   const repository = await session.repository(config, 'reader')
   const identity = options.inventory === true ? await identityFrom(session, options) : undefined
-  const result = await show(session.context, { repository, selector: { id, source: options.source }, identity })
+  const result = await show(session.context, {
+    repository,
+    selector: { id, source: options.source },
+    identity,
+  })
   session.print(result, describe(result))
 }
 
@@ -31,7 +35,11 @@ function describe({ manifest, manifestSha256, inventory }: ShowResult): string {
     ...manifest.recipients.map(({ fingerprint }) => ['readable by', fingerprint]),
   ]
   const files = artifacts.map(({ name, bytes, sha256 }) => [name, formatBytes(bytes), sha256])
-  const tables = inventory?.tables.map(({ schema, name, rows, digest }) => [`${schema}.${name}`, String(rows), digest])
+  const tables = inventory?.tables.map(({ schema, name, rows, digest }) => [
+    `${schema}.${name}`,
+    String(rows),
+    digest,
+  ])
   return [
     formatTable(facts, []),
     '',

@@ -10,8 +10,13 @@ export interface VerifyOptions {
 
 const mismatch = 8
 
-export async function verifyCommand(session: Session, ids: readonly string[], options: VerifyOptions): Promise<void> {
-  if (options.all === true && ids.length > 0) throw new CoffreError('ERR_USAGE', 'give ids or --all, not both')
+export async function verifyCommand(
+  session: Session,
+  ids: readonly string[],
+  options: VerifyOptions,
+): Promise<void> {
+  if (options.all === true && ids.length > 0)
+    throw new CoffreError('ERR_USAGE', 'give ids or --all, not both')
   const config = await session.config()
   const repository = await session.repository(config, 'reader')
   const wanted = options.all === true ? undefined : ids.length > 0 ? ids : ['latest']
@@ -25,7 +30,12 @@ function describe({ backups }: VerifyResult): string {
   if (backups.length === 0) return 'there is nothing to verify'
   return backups
     .map(({ id, source, ok, problems }) =>
-      ok ? `${id} ${source}: intact` : [`${id} ${source}: NOT intact`, ...problems.map(({ artifact, message }) => `  ${artifact ?? 'backup'}: ${message}`)].join('\n'),
+      ok
+        ? `${id} ${source}: intact`
+        : [
+            `${id} ${source}: NOT intact`,
+            ...problems.map(({ artifact, message }) => `  ${artifact ?? 'backup'}: ${message}`),
+          ].join('\n'),
     )
     .join('\n')
 }

@@ -1,0 +1,61 @@
+/** Reads a restored database's rows back, in parallel, into one RowDigest for each table of the inventory that is there. */
+import type { Inventory, InventoryTable } from '../model/inventory.ts'
+import { addRowDigests, emptyRowDigest, type RowDigest } from '../model/row-digest.ts'
+import type { CatalogTable } from '../postgres/catalog.ts'
+import { planRows, type RowTask } from '../postgres/plan.ts'
+import { copyOutStatement } from '../postgres/row-statements.ts'
+import { targetConnection, type LoadTarget } from './load.ts'
+
+const taskBytes = 64 * 1024 * 1024
+
+/** One key per table, the same for a catalog's and an inventory's. */
+export function tableKey(table: { readonly schema: string; readonly name: string }): string {
+  return JSON.stringify([table.schema, table.name])
+}
+
+/** By `tableKey`; tables the inventory does not know are left out. */
+export async function digestTables(
+  target: LoadTarget,
+  tables: readonly CatalogTable[],
+): Promise<ReadonlyMap<string, RowDigest>> {
+  const { lanes, context, inventory } = target
+  const known = new Map(inventory.tables.map((table) => [tableKey(table), table]))
+  const tasks = planRows(tables, { targetBytes: taskBytes })
+  const totalBytes = tasks.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
+  const sums = new Map<string, RowDigest>()
+  let doneBytes = 0
+  await lanes.each(tasks, async (run, task) => {
+    const reads = readsOf(task, tables, known)
+    const digests = await run(
+      {
+        kind: 'digest',
+        connection: targetConnection(target),
+        snapshot: undefined,
+        encoding: inventory.database.encoding,
+        statements: reads.map(({ statement }) => statement),
+      },
+      {},
+    ).result
+    for (const [at, { key }] of reads.entries()) {
+      sums.set(key, addRowDigests(sums.get(key) ?? emptyRowDigest, digests[at] ?? emptyRowDigest))
+    }
+    doneBytes += task.sizeBytes
+    context.emit({ type: 'progress', stage: 'comparing', doneBytes, totalBytes })
+  })
+  return sums
+}
+
+/** By the columns and the condition of the inventory: the restored table's own may stand in another order. */
+function readsOf(
+  task: RowTask,
+  tables: readonly CatalogTable[],
+  known: ReadonlyMap<string, Inventory['tables'][number]>,
+): readonly { readonly key: string; readonly statement: string }[] {
+  return task.blocks.flatMap(({ table, pages }) => {
+    const found = tables[table]
+    const wanted: InventoryTable | undefined = found && known.get(tableKey(found))
+    if (wanted === undefined) return []
+    const rows = { ...wanted, condition: wanted.extension?.condition ?? '' }
+    return [{ key: tableKey(wanted), statement: copyOutStatement(rows, pages) }]
+  })
+}
