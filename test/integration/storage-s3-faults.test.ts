@@ -178,6 +178,54 @@ describe('an upload', () => {
   })
 })
 
+describe('what is sent', () => {
+  it('carries Content-MD5 and a plain length with every body, and no checksum that old servers refuse', async () => {
+    const store = await open()
+    const bodies: Record<string, unknown>[] = []
+    proxy.decide = (request) => {
+      if (request.method === 'PUT') bodies.push(request.headers)
+      return undefined
+    }
+    await store.put('large', chunked(large))
+    await store.put('small', chunked(small))
+    await store.create('created', small)
+    assert.equal(bodies.length, 4 + 2)
+    for (const headers of bodies) {
+      assert.match(String(headers['content-md5']), /^[A-Za-z0-9+/]{22}==$/)
+      assert.match(String(headers['content-length']), /^\d+$/)
+      const unwanted = Object.keys(headers).filter((name) =>
+        /checksum|trailer|transfer-encoding|expect/.test(name),
+      )
+      assert.deepEqual(unwanted, [])
+    }
+  })
+})
+
+describe('an answer that makes no sense', () => {
+  const page = (contents: string, truncated: boolean): string =>
+    `<?xml version="1.0"?><ListBucketResult><IsTruncated>${truncated}</IsTruncated>${contents}</ListBucketResult>`
+  const entry = (key: string): string =>
+    `<Contents><Key>${prefix}/${key}</Key><Size>1</Size><LastModified>2026-01-01T00:00:00Z</LastModified></Contents>`
+
+  it('to a list, broken off or out of order, is an error and not a short list', async () => {
+    const store = await open()
+    const isList = (request: IncomingMessage): boolean => request.url?.includes('list-type') === true
+    fault(isList, { kind: 'answer', status: 200, body: page(entry('a'), true) })
+    await assert.rejects(keysOf(store), coded('ERR_STORE', /breaks off/))
+    fault(isList, { kind: 'answer', status: 200, body: page(entry('b') + entry('a'), false) })
+    await assert.rejects(keysOf(store), coded('ERR_STORE', /a comes after b/))
+    fault(isList, { kind: 'answer', status: 200, body: page(entry('a') + entry('b'), false) })
+    assert.deepEqual(await keysOf(store), ['a', 'b'])
+  })
+
+  it('to a range, the whole object, is an error', async () => {
+    const store = await open()
+    fault(isGet, { kind: 'answer', status: 200, body: 'all of the object' })
+    const range = { start: 4, length: 3 }
+    await assert.rejects(collect(store.get('x', { range })), coded('ERR_STORE', /which bytes/))
+  })
+})
+
 describe('a lost answer', () => {
   it('is not taken for an object of somebody else', async () => {
     const store = await open()
