@@ -14,6 +14,7 @@ import {
   type S3Provider,
 } from './provider-profiles.ts'
 import { failureOf, storeError } from './s3-errors.ts'
+import { longestPauseMs, patientRetries } from './s3-retries.ts'
 
 export interface S3Settings {
   readonly provider: S3Provider
@@ -40,8 +41,6 @@ export interface S3Settings {
 
 export type S3Sdk = typeof import('@aws-sdk/client-s3')
 
-type RetryStrategy = Exclude<NonNullable<S3ClientConfig['retryStrategy']>, { retry: unknown }>
-
 export interface RequestOptions {
   readonly signal?: AbortSignal | undefined
   /** Of the request's body: large ones get the time they need on a slow line. */
@@ -52,7 +51,6 @@ const mebibyte = 1024 * 1024
 const connectionTimeoutMs = 10_000
 /** A line slower than 20 kB/s is taken for a dead one, as is one on which nothing moves for the request's limit. */
 const slowestBytesPerMs = 20
-const longestPauseMs = 30_000
 
 export class S3Connection {
   readonly sdk: S3Sdk
@@ -209,28 +207,4 @@ function clientConfig(settings: S3Settings, profile: ProviderProfile, maxAttempt
     // With the header the SDK waits for a silent server longer than its time limit, and hears no abort meanwhile.
     expectContinueHeader: false,
   }
-}
-
-/** The SDK's own delays end within a fraction of a second: a server that restarts is away for longer. */
-function patientRetries(maxAttempts: number): RetryStrategy {
-  const token = (retries: number, delayMs: number) => ({
-    getRetryCount: () => retries,
-    getRetryDelay: () => delayMs,
-  })
-  return {
-    acquireInitialRetryToken: async () => token(0, 0),
-    refreshRetryTokenForRetry: async (last, failed) => {
-      const retries = last.getRetryCount() + 1
-      const worthTrying = failed.errorType === 'TRANSIENT' || failed.errorType === 'THROTTLING'
-      if (!worthTrying || retries >= maxAttempts) throw new Error('no attempts left')
-      const asked = failed.retryAfterHint === undefined ? 0 : failed.retryAfterHint.getTime() - Date.now()
-      return token(retries, Math.min(longestPauseMs, Math.max(asked, pauseMs(retries))))
-    },
-    recordSuccess: () => undefined,
-  }
-}
-
-/** Before the n-th retry: around 0.4, 1.6 and 6 seconds, with some chance in it so that lanes do not march in step. */
-export function pauseMs(retry: number): number {
-  return Math.min(longestPauseMs, 100 * 4 ** retry) * (0.75 + Math.random() / 2)
 }

@@ -7,8 +7,9 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { CoffreError } from '../errors.ts'
 import { interruptible, interruption, throwIfInterrupted } from './interruptible.ts'
 import type { ByteRange, StoreOptions } from './object-store.ts'
-import { pauseMs, type S3Connection } from './s3-connection.ts'
+import type { S3Connection } from './s3-connection.ts'
 import { failureOf, storeError } from './s3-errors.ts'
+import { pauseMs } from './s3-retries.ts'
 
 /** One answer: its bytes, where they end in the object, and which object it is about. */
 interface Answer {

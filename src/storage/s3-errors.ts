@@ -81,6 +81,8 @@ const meanings: Readonly<Record<string, Meaning>> = {
   ECONNRESET: { code: 'ERR_STORE', reason: 'the connection was cut' },
   EPIPE: { code: 'ERR_STORE', reason: 'the connection was cut' },
   TimeoutError: { code: 'ERR_STORE', reason: 'no answer in time' },
+  // An abort by the caller never comes here: this is the limit on a whole request with its retries.
+  AbortError: { code: 'ERR_STORE', reason: 'no answer in time' },
 }
 
 /** `action` reads after "cannot": "put backups/x in s3://bucket/prefix". */
