@@ -1,11 +1,24 @@
 /**
  * RESTORE.md, written beside every backup: how to restore it with stock programs alone. It is in the clear, so it says
  * nothing of the content; its digest is in the manifest, so that it is only followed after the signature was checked.
+ * Every ```sh block runs as written, in bash, one after the other; a step that fails keeps the later ones from running.
+ * The lines that every guide has alike are restore-guide-steps.ts.
  */
 import { createHash } from 'node:crypto'
 import type { Manifest } from '../model/manifest.ts'
+import {
+  compareCounts,
+  loadDatabase,
+  makeDatabase,
+  makeRoles,
+  setProperties,
+  tidyUp,
+  whenItComplains,
+} from './restore-guide-steps.ts'
 
-export function restoreGuide(manifest: Omit<Manifest, 'restoreGuide'>): {
+type Described = Omit<Manifest, 'restoreGuide'>
+
+export function restoreGuide(manifest: Described): {
   bytes: Buffer
   facts: Manifest['restoreGuide']
 } {
@@ -20,98 +33,142 @@ export function restoreGuide(manifest: Omit<Manifest, 'restoreGuide'>): {
   }
 }
 
-function guideText(manifest: Omit<Manifest, 'restoreGuide'>): string {
-  const { artifacts, backup, source, snapshotTime, postgres, recipients, compression } = manifest
-  const expand = compression.algorithm === 'zstd' ? 'zstd -q -d --rm -f' : 'gzip -d -f'
-  const hasLargeObjects = artifacts.some(({ kind }) => kind === 'large-objects')
+function guideText(manifest: Described): string {
+  const objects = manifest.artifacts.some(({ kind }) => kind === 'large-objects')
+  return [
+    opening(manifest),
+    whereTo(manifest),
+    areWhole(manifest),
+    decrypt(manifest),
+    makeRoles,
+    makeDatabase,
+    loadDatabase({ largeObjects: objects }),
+    compareCounts,
+    setProperties,
+    tidyUp,
+    whenItComplains,
+  ].join('\n')
+}
+
+function opening({
+  backup,
+  source,
+  sequence,
+  snapshotTime,
+  postgres,
+  recipients,
+  compression,
+}: Described): string {
   return `# Restoring this backup without coffre
 
-Backup \`${backup}\` of the source \`${source}\`: the database as it was at ${snapshotTime}
-(PostgreSQL ${postgres.server}). It is sealed to:
+Backup \`${backup}\` of the source \`${source}\`, its number ${sequence}: the database as it was at ${snapshotTime}
+(PostgreSQL ${postgres.server}). Any one of these secret keys opens it:
 
 ${recipients.map(({ fingerprint, subkey }) => `- key ${fingerprint}, encryption subkey ${subkey}`).join('\n')}
 
-You need one of their secret keys in your gpg keyring (\`gpg --import\`), the programs gpg, sha256sum, ${compression.algorithm}, and
-PostgreSQL's client programs: pg_restore ${postgres.minimumPgRestore} or newer, psql with \\restrict (every release since August 2025).
+**First make sure that this page is genuine.** Whoever can write to the place it came from can write another page.
+"Restoring without coffre" in your kit or in coffre's documentation (docs/restore-without-coffre.md) has the lines: the
+root's fingerprint, the keyring, the manifest, and only then this page. Do not go on before those lines said so.
 
-**First make sure that this page and the files beside it are genuine**: \`gpgv\` with your own copy of the keys over
-manifest.json, then the manifest's SHA-256 of this page. "Restoring without coffre" in your kit or in coffre's
-documentation has the lines. Only then go on here.
+What you need:
 
-Run the lines below in the folder this page lies in, one block after the other, in one shell. Stop when one fails.
+- a copy of the whole folder this page lies in, on this machine;
+- one of the secret keys above in gpg's keyring: \`gpg --import KEYFILE\`, then \`gpg --list-secret-keys\`;
+- bash, gpg, sha256sum, ${compression.algorithm}, and PostgreSQL's psql and pg_restore, of version ${postgres.minimumPgRestore} or newer
+  (psql must know \\restrict: 14.19, 15.14, 16.10, 17.6 or newer of each);
+- a PostgreSQL server of version ${major(postgres.server)} or newer, and a superuser on it.
 
-## 1. The files are whole
+How to go on: in the folder this page lies in, in one bash, paste one block after the other, each whole. After each, wait for
+its \`OK\`. Where it says \`STOP\`, read the lines above that, look at "When something complains" at the end, and paste
+the same block again; later blocks refuse to run until it is OK. Nothing here touches a database that exists already.
+`
+}
+
+function whereTo({ postgres }: Described): string {
+  const oldest = major(postgres.server)
+  return `## 1. Say where to
+
+Set what differs from these. The server is found by PGHOST, PGPORT and PGUSER; the password goes into ~/.pgpass.
+
+\`\`\`text
+export PGHOST=localhost PGUSER=postgres
+DATABASE=restored          # the new database's name: letters, digits and _
+PLAIN=/mnt/private/plain   # a folder for the decrypted files, on a disk you trust; as it stands: plain, in this folder
+\`\`\`
 
 \`\`\`sh
-set -eu
-sha256sum --check --quiet <<'SUMS'
+stop() { echo "STOP: $*" >&2; exit 1; }
+after() { [ "\${DONE:-0}" -ge "$1" ] || stop "step $1 has not ended well yet"; }
+ended() {
+  if [ "$2" = 0 ]; then DONE=$1; echo "OK: step $1"; else DONE=$(($1 - 1)); echo "STOP: step $1 failed" >&2; return 1; fi
+}
+query() { psql -X -q -A -t -v ON_ERROR_STOP=1 -v database="$DATABASE" -d "$@"; }
+export PGCLIENTENCODING=UTF8 PLAIN="\${PLAIN:-$PWD/plain}"
+DATABASE=\${DATABASE:-restored} JOBS=\${JOBS:-2}
+(
+  set -euo pipefail
+  [ -e manifest.json ] || stop 'this is not the folder of a backup: cd to the folder RESTORE.md lies in'
+  case $DATABASE in *[!A-Za-z0-9_]*) stop 'choose a name of letters, digits and _' ;; esac
+  server=$(query postgres -c "SELECT current_setting('server_version_num')::int / 10000")
+  [ "$server" -ge ${oldest} ] || stop "the server is PostgreSQL $server: ${oldest} or newer is needed"
+  taken=$(query postgres -c "SELECT count(*) FROM pg_database WHERE datname = '$DATABASE'")
+  [ "$taken" = 0 ] || stop "the database $DATABASE exists already: choose another name, it is left as it is"
+)
+ended 1 $?
+\`\`\`
+`
+}
+
+function areWhole({ artifacts }: Described): string {
+  return `## 2. The files are whole
+
+Only the files named here belong to the backup. Any other file in this folder is not to be trusted, and is not used.
+
+\`\`\`sh
+sums() {
+  cat <<'SUMS'
 ${artifacts.map(({ name, sha256 }) => `${sha256}  ${name}`).join('\n')}
 SUMS
+}
+(
+  set -euo pipefail
+  after 1
+  sums | sha256sum --check --quiet
+)
+ended 2 $?
 \`\`\`
-
-## 2. Decrypt them
-
-The decrypted files are your data in the clear: keep them on a disk you trust, and delete them afterwards.
-
-\`\`\`sh
-umask 077
-mkdir -p plain/rows
-for sealed in ${artifacts
-    .filter(({ kind }) => kind !== 'rows')
-    .map(({ name }) => name)
-    .join(' ')} ${artifacts.some(({ kind }) => kind === 'rows') ? 'rows/*.gpg' : ''}; do
-  gpg --batch --yes --output "plain/\${sealed%.gpg}" --decrypt "$sealed"
-  ${expand} "plain/\${sealed%.gpg}"
-done
-\`\`\`
-
-## 3. Make an empty database
-
-Choose its name; say where the server is with PGHOST, PGPORT and PGUSER. The user must be allowed to create databases and
-roles. Encoding and locale are taken from the inventory.
-
-\`\`\`sh
-DATABASE=\${DATABASE:-restored}
-property() { sed -n '/^  "database": {/,/^  }/s/^    "'"$1"'": "\\(.*\\)",$/\\1/p' plain/inventory.json; }
-createdb --template=template0 --encoding="$(property encoding)" --lc-collate="$(property collate)" --lc-ctype="$(property characterType)" "$DATABASE"
-\`\`\`
-
-## 4. Roles
-
-Errors about roles that already exist are expected. This holds every role of the old server: read it first if the new
-server has others' databases, and take out what does not belong there.
-
-\`\`\`sh
-token=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \\n')
-guarded() { printf '\\\\restrict %s\\n' "$token"; cat "$@"; printf '\\\\unrestrict %s\\n' "$token"; }
-guarded plain/globals.sql | psql -X -q -d "$DATABASE" || true
-\`\`\`
-
-## 5. Tables, rows, ${hasLargeObjects ? 'large objects, ' : ''}indexes and constraints
-
-\`\`\`sh
-pg_restore --exit-on-error --section=pre-data --dbname="$DATABASE" plain/schema.dump
-for rows in plain/rows/*.sql; do
-  [ -e "$rows" ] || continue
-  guarded "$rows" | psql -X -q -o /dev/null -v ON_ERROR_STOP=1 --single-transaction -d "$DATABASE"
-done
-${hasLargeObjects ? 'pg_restore --exit-on-error --section=data --dbname="$DATABASE" plain/large-objects.dump\n' : ''}pg_restore --exit-on-error --section=post-data --dbname="$DATABASE" plain/schema.dump
-\`\`\`
-
-## 6. Count the rows
-
-Prints the tables whose number of rows differs from the snapshot's: it must print nothing.
-
-\`\`\`sh
-psql -X -q -A -t -v ON_ERROR_STOP=1 -d "$DATABASE" <<'SQL'
-\\set inventory \`cat plain/inventory.json\`
-SELECT format('SELECT %L WHERE (SELECT count(*) FROM ONLY %I.%I %s) <> %s', t->>'schema' || '.' || (t->>'name'), t->>'schema', t->>'name',
-  coalesce(t->'extension'->>'condition', ''), t->>'rows') FROM jsonb_array_elements(:'inventory'::jsonb->'tables') AS t \\gexec
-VACUUM ANALYZE;
-SQL
-\`\`\`
-
-Settings, rights and comment of the database itself are in plain/inventory.json under "database". When all is well, delete
-the folder \`plain\`.
 `
+}
+
+function decrypt({ compression, plainBytes }: Described): string {
+  const expand = compression.algorithm === 'zstd' ? 'zstd -q -d -f --rm' : 'gzip -d -f'
+  return `## 3. Decrypt them
+
+The decrypted files are your data in the clear, about ${megabytes(plainBytes)} MB, and all of it must fit. The last step deletes
+them. gpg asks for the secret key's passphrase.
+
+\`\`\`sh
+export GPG_TTY="$(tty || true)"
+(
+  set -euo pipefail
+  after 2
+  umask 077
+  mkdir -p "$PLAIN/rows"
+  for sealed in $(sums | sed 's/^[0-9a-f]*  //'); do
+    echo "$sealed"
+    gpg --quiet --yes --output "$PLAIN/\${sealed%.gpg}" --decrypt "$sealed"
+    ${expand} "$PLAIN/\${sealed%.gpg}"
+  done
+)
+ended 3 $?
+\`\`\`
+`
+}
+
+function major(version: string): number {
+  return Number.parseInt(version, 10)
+}
+
+function megabytes(bytes: number): number {
+  return Math.ceil(bytes / 1_000_000)
 }

@@ -2,28 +2,23 @@
  * coffre demo: the main job before your eyes, on a throw-away server with a database of co-owned buildings that people
  * keep writing to. Everything it makes is in two folders that it names, and is removed at the end.
  */
-import { createReadStream } from 'node:fs'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Readable } from 'node:stream'
 import { stringify } from 'yaml'
-import { z } from 'zod'
-import { asCoffreError, CoffreError } from '../../errors.ts'
+import type { RepositoryConfig } from '../../config.ts'
+import { CoffreError } from '../../errors.ts'
 import { generateKey, readIdentity, readSigningKey, type GeneratedKey } from '../../openpgp/keys.ts'
-import { openStockGpg } from '../../openpgp/stock-gpg.ts'
 import { backup, type BackupResult } from '../../operations/backup.ts'
 import { init, type InitResult } from '../../operations/init.ts'
 import { restore } from '../../operations/restore.ts'
 import { verify } from '../../operations/verify.ts'
-import { decompress, resolveLevel } from '../../pipeline/compression.ts'
-import { startClient } from '../../postgres/client-tools.ts'
-import { formatConninfo } from '../../postgres/conninfo.ts'
-import { PsqlSession } from '../../postgres/psql-session.ts'
-import { ScratchCluster } from '../../postgres/scratch-cluster.ts'
+import { resolveLevel } from '../../pipeline/compression.ts'
+import type { ScratchCluster } from '../../postgres/scratch-cluster.ts'
 import { Repository } from '../../repository/repository.ts'
-import type { RepositoryConfig } from '../../config.ts'
-import { startDemoS3 } from '../demo-s3.ts'
+import { openWithGpg } from '../demo/open-with-gpg.ts'
+import { startDemoS3 } from '../demo/s3.ts'
+import { demoDatabase, loadDatabase, startCluster, whileWriting } from '../demo/source.ts'
 import type { Session } from '../session.ts'
 import { formatBytes, formatDuration } from '../units.ts'
 
@@ -33,8 +28,7 @@ export interface DemoOptions {
   readonly keep?: boolean
 }
 
-const database = 'building_management'
-const restored = 'building_management_restored'
+const restored = `${demoDatabase}_restored`
 
 export async function demoCommand(session: Session, options: DemoOptions): Promise<void> {
   const { context } = session
@@ -74,7 +68,12 @@ export async function demoCommand(session: Session, options: DemoOptions): Promi
   const repository = await Repository.open(store, trust.root.fingerprint)
 
   step('The backup, while others keep writing')
-  const made = await backUpWhileWriting(session, cluster, repository, trust, reader)
+  const made = await whileWriting(session, cluster, () =>
+    makeBackup(session, cluster, repository, trust, reader),
+  )
+  session.say(
+    `   ${made.id}: ${made.tables} tables, ${made.rows} rows, ${formatBytes(made.plainBytes)} sealed into ${formatBytes(made.sealedBytes)} (${made.ratio.toFixed(1)} to 1) in ${formatDuration(made.durationSeconds)}`,
+  )
 
   step('Verify: every byte against the signed manifest, without any key')
   const verified = await verify(context, {
@@ -119,76 +118,6 @@ function numberedSteps(session: Session, total: number): (title: string) => void
   }
 }
 
-async function startCluster(session: Session): Promise<ScratchCluster> {
-  const { environment, signal } = session.context
-  const settings = {
-    shared_buffers: '512MB',
-    max_wal_size: '4GB',
-    checkpoint_timeout: '30min',
-    autovacuum: 'off',
-    wal_level: 'minimal',
-    max_wal_senders: '0',
-  }
-  return await ScratchCluster.start({ environment, signal, settings })
-}
-
-async function loadDatabase(session: Session, cluster: ScratchCluster, scale: number): Promise<void> {
-  const { context, host } = session
-  await statements(session, cluster, 'postgres', `CREATE DATABASE ${database}`)
-  const startedAt = context.now().getTime()
-  const file = join(host.home, 'src/operations/demo/building-management.sql')
-  const access = cluster.access(database)
-  const args = [
-    '-X',
-    '-q',
-    '-v',
-    'ON_ERROR_STOP=1',
-    '-v',
-    `scale=${scale}`,
-    '-o',
-    '/dev/null',
-    '-d',
-    formatConninfo(access),
-    '-f',
-    file,
-  ]
-  const psql = await startClient(access, 'psql', args, {
-    environment: context.environment,
-    signal: context.signal,
-  })
-  psql.stdin.end()
-  psql.stdout.resume()
-  await psql.done
-  const [row] = await statements(
-    session,
-    cluster,
-    database,
-    `SELECT pg_catalog.pg_database_size('${database}') AS size, (SELECT count(*) FROM pg_catalog.pg_tables WHERE schemaname !~ '^(pg_|information_schema)') AS tables`,
-  )
-  const { size, tables } = z.object({ size: z.number(), tables: z.number() }).parse(row)
-  session.say(
-    `   ${tables} tables, ${formatBytes(size)} on disk, made in ${formatDuration((context.now().getTime() - startedAt) / 1000)}`,
-  )
-}
-
-/** A SELECT gives its rows; anything else gives none. */
-async function statements(
-  session: Session,
-  cluster: ScratchCluster,
-  name: string,
-  sql: string,
-): Promise<readonly unknown[]> {
-  const { environment, signal } = session.context
-  const psql = await PsqlSession.open(cluster.access(name), {
-    environment,
-    signal,
-    applicationName: 'coffre demo',
-  })
-  const rows = sql.startsWith('SELECT') ? await psql.query(sql) : (await psql.execute(sql), [])
-  await psql.close()
-  return rows
-}
-
 async function repositoryPlace(
   session: Session,
   folder: string,
@@ -217,7 +146,7 @@ async function writeFiles(
   if (place.kind === 's3') return
   const config = {
     sources: {
-      buildings: { url: `postgres://postgres@/${database}?host=${encodeURIComponent(cluster.folder)}` },
+      buildings: { url: `postgres://postgres@/${demoDatabase}?host=${encodeURIComponent(cluster.folder)}` },
     },
     repositories: { main: { directory: place.directory } },
     trust: { root: trust.root.fingerprint },
@@ -227,78 +156,21 @@ async function writeFiles(
   await writeFile(join(folder, 'coffre.yaml'), stringify(config), secret)
 }
 
-async function backUpWhileWriting(
+async function makeBackup(
   session: Session,
   cluster: ScratchCluster,
   repository: Repository,
   trust: InitResult,
   reader: GeneratedKey,
 ): Promise<BackupResult> {
-  const { context, host } = session
-  const access = cluster.access(database)
-  const writing = join(host.home, 'src/operations/demo/writers.sql')
-  const stop = new AbortController()
-  const writers = await startClient(
-    access,
-    'pgbench',
-    ['-n', '-c', '2', '-T', '600', '-f', writing, formatConninfo(access)],
-    {
-      environment: context.environment,
-      signal: AbortSignal.any([context.signal, stop.signal]),
-    },
-  )
-  writers.stdout.resume()
-  try {
-    const result = await backup(context, {
-      source: { name: 'buildings', access, jobs: 'auto' },
-      repository,
-      signingKey: await readSigningKey(Buffer.from(trust.host.secretKey)),
-      pins: [reader.fingerprint],
-      onExpired: 'continue',
-      compression: resolveLevel('zstd', 'auto'),
-    })
-    session.say(
-      `   ${result.id}: ${result.tables} tables, ${result.rows} rows, ${formatBytes(result.plainBytes)} sealed into ${formatBytes(result.sealedBytes)} (${result.ratio.toFixed(1)} to 1) in ${formatDuration(result.durationSeconds)}`,
-    )
-    return result
-  } finally {
-    stop.abort()
-    await writers.done.catch((error: unknown) => {
-      // Our own interruption is how the writers end; anything else means that nobody wrote.
-      const { code, message } = asCoffreError(error)
-      if (code !== 'ERR_INTERRUPTED')
-        throw new CoffreError('ERR_INTERNAL', `the demo's writers failed: ${message}`)
-    })
-  }
-}
-
-interface GpgStep {
-  readonly folder: string
-  readonly repository: Repository
-  readonly made: BackupResult
-  readonly reader: GeneratedKey
-}
-
-async function openWithGpg(session: Session, { folder, repository, made, reader }: GpgStep): Promise<void> {
-  const artifact = made.artifacts.find(({ kind }) => kind === 'globals')
-  if (artifact === undefined) throw new CoffreError('ERR_INTERNAL', 'the backup has no globals')
-  const sealed = join(folder, 'globals.sql.zst.gpg')
-  const compressed = join(folder, 'globals.sql.zst')
-  await writeFile(
-    sealed,
-    Readable.from(repository.store.get(`backups/buildings/${made.id}/${artifact.name}`)),
-  )
-  await using gpg = await openStockGpg(reader.secretKey, session.context.environment)
-  await gpg.decrypt(sealed, compressed)
-  const parts: Buffer[] = []
-  for await (const bytes of decompress(createReadStream(compressed), 'zstd')) parts.push(bytes)
-  const lines = Buffer.concat(parts)
-    .toString('utf8')
-    .split('\n')
-    .filter((line) => /^(CREATE|ALTER) ROLE/.test(line))
-  session.say(`   ${gpg.version} --decrypt ${artifact.name} | zstd -d, and it reads:`)
-  for (const line of lines.slice(0, 4)) session.say(`     ${line.slice(0, 100)}`)
-  await Promise.all([rm(sealed), rm(compressed)])
+  return await backup(session.context, {
+    source: { name: 'buildings', access: cluster.access(demoDatabase), jobs: 'auto' },
+    repository,
+    signingKey: await readSigningKey(Buffer.from(trust.host.secretKey)),
+    pins: [reader.fingerprint],
+    onExpired: 'continue',
+    compression: resolveLevel('zstd', 'auto'),
+  })
 }
 
 function sayPlaces(session: Session, folder: string, cluster: ScratchCluster, place: RepositoryConfig): void {

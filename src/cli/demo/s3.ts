@@ -4,10 +4,10 @@ import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import type { RepositoryConfig, S3Config } from '../config.ts'
-import { CoffreError } from '../errors.ts'
-import { Secret } from '../model/secret.ts'
-import type { Session } from './session.ts'
+import type { RepositoryConfig, S3Config } from '../../config.ts'
+import { CoffreError } from '../../errors.ts'
+import { Secret } from '../../model/secret.ts'
+import type { Session } from '../session.ts'
 
 const run = promisify(execFile)
 
