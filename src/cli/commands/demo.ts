@@ -71,9 +71,7 @@ export async function demoCommand(session: Session, options: DemoOptions): Promi
   const made = await whileWriting(session, cluster, () =>
     makeBackup(session, cluster, repository, trust, reader),
   )
-  session.say(
-    `   ${made.id}: ${made.tables} tables, ${made.rows} rows, ${formatBytes(made.plainBytes)} sealed into ${formatBytes(made.sealedBytes)} (${made.ratio.toFixed(1)} to 1) in ${formatDuration(made.durationSeconds)}`,
-  )
+  sayBackup(session, made)
 
   step('Verify: every byte against the signed manifest, without any key')
   const verified = await verify(context, {
@@ -108,6 +106,12 @@ export async function demoCommand(session: Session, options: DemoOptions): Promi
     `\nDone in ${formatDuration(seconds)}: ${formatBytes(made.plainBytes)} of rows and definitions, sealed into ${formatBytes(made.sealedBytes)}, and back again.`,
   )
   await waitForFarewell(session, options)
+}
+
+function sayBackup(session: Session, made: BackupResult): void {
+  const { id, tables, rows, plainBytes, sealedBytes, ratio, durationSeconds } = made
+  const sizes = `${formatBytes(plainBytes)} sealed into ${formatBytes(sealedBytes)} (${ratio.toFixed(1)} to 1)`
+  session.say(`   ${id}: ${tables} tables, ${rows} rows, ${sizes} in ${formatDuration(durationSeconds)}`)
 }
 
 function numberedSteps(session: Session, total: number): (title: string) => void {
