@@ -37,7 +37,14 @@ export function globalsArguments(
     '--no-password',
     ...(options.verifiers ? [] : ['--no-role-passwords']),
     `--dbname=${formatConninfo(access)}`,
+    ...databaseOption(access),
   ]
+}
+
+/** Without it pg_dumpall connects to `postgres`, which may not be there or not let this role in. Read as conninfo. */
+function databaseOption({ parameters: { dbname } }: ServerAccess): readonly string[] {
+  if (dbname === undefined) return []
+  return [`--database=${formatConninfo({ prefix: [], parameters: { dbname }, password: undefined })}`]
 }
 
 /** What the manifest says of how the definitions were dumped; no names. */
