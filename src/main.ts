@@ -19,6 +19,7 @@ import type { RepositoryConfig, S3Config } from './config.ts'
 import { asCoffreError, CoffreError } from './errors.ts'
 import type { SecretPair, SecretSource } from './model/secret.ts'
 import { clientEnvironment } from './postgres/client-tools.ts'
+import { thisHolder } from './repository/holder.ts'
 import { DirectoryStore } from './storage/directory.ts'
 import type { ObjectStore } from './storage/object-store.ts'
 import { createBucket } from './storage/s3-bucket.ts'
@@ -115,6 +116,19 @@ function interruptible(): AbortSignal {
   return controller.signal
 }
 
+function holderName(): string {
+  return `coffre ${version} on ${hostname()}, process ${process.pid}, run ${randomBytes(4).toString('hex')}`
+}
+
+function processExists(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch (error) {
+    // EPERM: it is there, and somebody else's.
+    return !(error instanceof Error && 'code' in error && error.code === 'ESRCH')
+  }
+}
+
 async function main(): Promise<void> {
   const terminal = processTerminal()
   const host: CliHost = {
@@ -123,7 +137,7 @@ async function main(): Promise<void> {
       now: () => new Date(),
       signal: interruptible(),
       environment: clientEnvironment(process.env),
-      holder: `coffre ${version} on ${hostname()}, process ${process.pid}, run ${randomBytes(4).toString('hex')}`,
+      holder: await thisHolder(holderName(), process.pid, processExists),
       version,
       cores: availableParallelism(),
     },

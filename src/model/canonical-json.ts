@@ -18,8 +18,17 @@ export function decodeJson(bytes: Buffer, what: string): unknown {
   } catch (cause) {
     throw new CoffreError('ERR_FORMAT', `${what} is not JSON`, { cause })
   }
-  if (!encodeJson(value).equals(bytes)) {
+  if (!isOneForm(value, bytes)) {
     throw new CoffreError('ERR_FORMAT', `${what} is not in the one form coffre writes (duplicate keys?)`)
   }
   return value
+}
+
+/** Nesting so deep that it cannot be written again is not in the one form either. */
+function isOneForm(value: unknown, bytes: Buffer): boolean {
+  try {
+    return encodeJson(value).equals(bytes)
+  } catch {
+    return false
+  }
 }

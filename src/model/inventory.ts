@@ -16,6 +16,8 @@ const name = z
   .regex(/^[^\0]*$/)
 const count = z.number().int().nonnegative()
 const text = z.string().regex(/^[^\0]*$/)
+/** SQL text of an extension's, which goes to psql unquoted: a backslash would begin a command of psql's own. */
+const condition = z.string().regex(/^[^\0\\;]*$/)
 const digested = { rows: count, digest: z.string().regex(rowDigestPattern) }
 
 const role = z.strictObject({
@@ -65,7 +67,7 @@ const table = z.strictObject({
   /** The columns COPY carries, in their order at the source: generated ones are left out. */
   columns: z.array(name),
   /** The extension this is a configuration table of, and the rows of it that belong to the user. */
-  extension: z.strictObject({ name, condition: text }).nullable(),
+  extension: z.strictObject({ name, condition }).nullable(),
   ...digested,
 })
 

@@ -140,7 +140,6 @@ async function digestLargeObjects(request: ReadingRequest, run: RunOnLane): Prom
       kind: 'digest',
       connection,
       snapshot: handle,
-      encoding: handle.encoding,
       statements: [copyLargeObjects],
     },
     {},
@@ -160,8 +159,11 @@ function rowJob(
   progress: RowProgress,
 ) {
   return async (run: RunOnLane): Promise<readonly SealedBlock[]> => {
-    const { tables, sequences } = request.snapshot.content
-    const blocks = task.blocks.map(({ table, pages }) => ({ rows: tableRows(tables, table), pages }))
+    const { sequences } = request.snapshot.content
+    const blocks = task.blocks.map(({ table, pages }) => ({
+      rows: tableRows(request.snapshot, table),
+      pages,
+    }))
     const last = index === tasks.length - 1
     const trailer = last ? sequences.map((sequence) => `${setSequenceStatement(sequence)};\n`).join('') : ''
     const meter = progress.begin(task.sizeBytes)
@@ -175,7 +177,7 @@ function rowJob(
             snapshot: request.snapshot.handle,
             seal,
             blocks,
-            preamble: rowsPreamble(request.snapshot.handle.encoding),
+            preamble: rowsPreamble,
             trailer,
           },
           { onProgress: meter.read },
@@ -186,10 +188,11 @@ function rowJob(
   }
 }
 
-function tableRows(tables: readonly CatalogTable[], index: number): TableRows {
-  const table = tables[index]
+function tableRows({ content, handle }: SourceSnapshot, index: number): TableRows {
+  const table = content.tables[index]
   if (table === undefined) throw new CoffreError('ERR_INTERNAL', `there is no table ${index} in the plan`)
-  return { schema: table.schema, name: table.name, columns: table.columns, condition: table.condition ?? '' }
+  const { schema, name, columns, condition } = table
+  return { schema, name, columns, condition: condition ?? '', encoding: handle.encoding }
 }
 
 function blockAt(sealed: ReadonlyMap<number, readonly SealedBlock[]>, task: number, at: number): SealedBlock {

@@ -66,6 +66,8 @@ export async function backup(context: Context, request: BackupRequest): Promise<
     durationMs: leaseDurationMs,
     now: context.now,
   })
+  if (lease.killedBefore !== undefined)
+    context.emit({ type: 'note', message: `${lease.killedBefore} was killed: its lease is taken over` })
   const previous = await newestBackup(context, repository, source.name)
   const options = { environment: context.environment, signal: context.signal }
   context.emit({ type: 'stage', stage: 'connecting' })
@@ -94,7 +96,7 @@ export async function backup(context: Context, request: BackupRequest): Promise<
     inventory,
   )
   context.emit({ type: 'stage', stage: 'committing' })
-  lease.assertHeld()
+  await lease.assertHeld()
   context.signal.throwIfAborted()
   const manifest = describe(context, request, { keys, snapshot, writer, id, startedAt, pgDump, previous })
   return summarize(await commit(context, repository, manifest, keys), read, keys)

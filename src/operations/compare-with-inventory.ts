@@ -66,12 +66,10 @@ async function largeObjectDifferences(target: LoadTarget, session: PsqlSession):
   let found: RowDigest | undefined
   await lanes.each([copyLargeObjects], async (run, statement) => {
     const connection = targetConnection(target)
-    const { encoding } = inventory.database
     const task = {
       kind: 'digest',
       connection,
       snapshot: undefined,
-      encoding,
       statements: [statement],
     } as const
     ;[found] = await run(task, {}).result

@@ -25,13 +25,12 @@ export async function digestTables(
   const sums = new Map<string, RowDigest>()
   let doneBytes = 0
   await lanes.each(tasks, async (run, task) => {
-    const reads = readsOf(task, tables, known)
+    const reads = readsOf(task, tables, inventory.database.encoding, known)
     const digests = await run(
       {
         kind: 'digest',
         connection: targetConnection(target),
         snapshot: undefined,
-        encoding: inventory.database.encoding,
         statements: reads.map(({ statement }) => statement),
       },
       {},
@@ -49,13 +48,14 @@ export async function digestTables(
 function readsOf(
   task: RowTask,
   tables: readonly CatalogTable[],
+  encoding: string,
   known: ReadonlyMap<string, Inventory['tables'][number]>,
 ): readonly { readonly key: string; readonly statement: string }[] {
   return task.blocks.flatMap(({ table, pages }) => {
     const found = tables[table]
     const wanted: InventoryTable | undefined = found && known.get(tableKey(found))
     if (wanted === undefined) return []
-    const rows = { ...wanted, condition: wanted.extension?.condition ?? '' }
+    const rows = { ...wanted, condition: wanted.extension?.condition ?? '', encoding }
     return [{ key: tableKey(wanted), statement: copyOutStatement(rows, pages) }]
   })
 }

@@ -44,6 +44,7 @@ export function rowsOf(inventory: Inventory, index: number): TableRows {
     name: table.name,
     columns: table.columns,
     condition: table.extension?.condition ?? '',
+    encoding: inventory.database.encoding,
   }
 }
 
@@ -136,7 +137,6 @@ export async function loadRowArtifacts(target: LoadTarget): Promise<void> {
       {
         kind: 'load-rows',
         connection: targetConnection(target),
-        encoding: inventory.database.encoding,
         artifact,
         sessionKey: await opened.sessionKey(artifact),
         algorithm: opened.backup.manifest.compression.algorithm,

@@ -57,7 +57,6 @@ export interface DigestTask {
   readonly kind: 'digest'
   readonly connection: LaneConnection
   readonly snapshot: SnapshotHandle | undefined
-  readonly encoding: string
   readonly statements: readonly string[]
 }
 
@@ -65,7 +64,6 @@ export interface DigestTask {
 export interface LoadRowsTask {
   readonly kind: 'load-rows'
   readonly connection: LaneConnection
-  readonly encoding: string
   readonly artifact: Artifact
   readonly sessionKey: Buffer
   readonly algorithm: Compression['algorithm']

@@ -8,7 +8,6 @@ import { RowDigester, type RowDigest } from '../model/row-digest.ts'
 import { readToEnd, startClient } from '../postgres/client-tools.ts'
 import type { ServerAccess } from '../postgres/conninfo.ts'
 import { PsqlSession } from '../postgres/psql-session.ts'
-import { quoteLiteral } from '../postgres/quoting.ts'
 import { copyInStatement, copyOutStatement } from '../postgres/row-statements.ts'
 import { beginInSnapshot } from '../postgres/source-snapshot.ts'
 import type {
@@ -78,7 +77,6 @@ export async function sealRows(
     if (pieces.length > 0) tools.progress(sealer.plainBytes)
   }
   await beginInSnapshot(session, task.snapshot, task.connection.lockTimeoutMs)
-  await session.execute(`SET client_encoding = ${quoteLiteral(task.snapshot.encoding)}`)
   await out([...sealer.begin(), ...sealer.append(Buffer.from(task.preamble))])
   const blocks: SealedBlock[] = []
   for (const { rows, pages } of task.blocks) {
@@ -92,7 +90,7 @@ export async function sealRows(
     blocks.push({ ...digester.finish(), bytes: sealer.plainBytes - before })
     await out(sealer.append(blockFooter))
   }
-  await session.execute('COMMIT; SET client_encoding = UTF8')
+  await session.execute('COMMIT')
   const { pieces, sealed } = (await out(sealer.append(Buffer.from(task.trailer))), sealer.finish())
   await out(pieces)
   return { ...sealed, blocks }
@@ -127,7 +125,6 @@ export async function digestRows(
   const digester = new RowDigester()
   if (task.snapshot === undefined) await session.execute('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY')
   else await beginInSnapshot(session, task.snapshot, task.connection.lockTimeoutMs)
-  await session.execute(`SET client_encoding = ${quoteLiteral(task.encoding)}`)
   const digests: RowDigest[] = []
   let plainBytes = 0
   for (const statement of task.statements) {
@@ -138,7 +135,7 @@ export async function digestRows(
     }
     digests.push(digester.finish())
   }
-  await session.execute('COMMIT; SET client_encoding = UTF8')
+  await session.execute('COMMIT')
   return digests
 }
 
@@ -155,7 +152,7 @@ export async function loadRows(task: LoadRowsTask, sessions: LaneSession, tools:
   const reader = new RowBlockReader(
     openArtifact(tools.input, task.artifact, { sessionKey: task.sessionKey, algorithm: task.algorithm }),
   )
-  await session.execute(`BEGIN; SET client_encoding = ${quoteLiteral(task.encoding)}`)
+  await session.execute('BEGIN')
   await reader.skipPreamble()
   let plainBytes = 0
   for (const { rows, bytes } of task.blocks) {
@@ -165,6 +162,6 @@ export async function loadRows(task: LoadRowsTask, sessions: LaneSession, tools:
   }
   // Only now has every byte been decrypted and checked; an input that ended early never gets to this COMMIT.
   await reader.drain()
-  await session.execute('COMMIT; SET client_encoding = UTF8')
+  await session.execute('COMMIT')
   return null
 }

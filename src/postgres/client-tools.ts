@@ -9,7 +9,7 @@ import type { FileHandle } from 'node:fs/promises'
 import type { Readable, Writable } from 'node:stream'
 import { CoffreError } from '../errors.ts'
 import type { ServerAccess } from './conninfo.ts'
-import { classifyFailure } from './server-message.ts'
+import { classifyFailure, lostPart } from './server-message.ts'
 import { openUnlinkedFile } from './unlinked-file.ts'
 
 /** The allow-listed variables children may see. Made once from the process's own by `clientEnvironment`. */
@@ -46,7 +46,8 @@ export interface StartOptions {
   readonly file?: FileHandle | undefined
 }
 
-const stderrTailBytes = 16 * 1024
+/** What is kept of stderr's beginning, and of its end. */
+const stderrKeptBytes = 16 * 1024
 
 export async function startClient(
   access: ServerAccess,
@@ -80,17 +81,14 @@ function watch(child: ChildProcess, program: ClientProgram, signal: AbortSignal 
   const { stdin, stdout, stderr } = child
   if (stdin === null || stdout === null || stderr === null)
     throw new CoffreError('ERR_INTERNAL', `${program} has no pipes`)
-  let said = Buffer.alloc(0)
-  stderr.on('data', (bytes: Buffer) => {
-    said = Buffer.concat([said, bytes]).subarray(-stderrTailBytes)
-  })
+  const said = keepEnds(stderr)
   const kill = (): void => {
     child.kill('SIGTERM')
   }
   // A broken pipe only says that the program has ended; how it ended is told by `done`.
   stdin.on('error', () => undefined)
   signal?.addEventListener('abort', kill, { once: true })
-  const done = ended(child, program, () => said.toString('utf8'))
+  const done = ended(child, program, said)
     .catch((error: unknown) => {
       if (signal?.aborted === true)
         throw new CoffreError('ERR_INTERRUPTED', `${program} was interrupted`, { cause: error })
@@ -100,6 +98,20 @@ function watch(child: ChildProcess, program: ClientProgram, signal: AbortSignal 
   // Whoever reads the stream sees its end before `done`; the failure must not count as unhandled in between.
   done.catch(() => undefined)
   return { stdin, stdout, done, pid: child.pid, kill }
+}
+
+function keepEnds(stderr: Readable): () => string {
+  let head = Buffer.alloc(0)
+  let tail = Buffer.alloc(0)
+  let lost = false
+  stderr.on('data', (bytes: Buffer) => {
+    const room = stderrKeptBytes - head.length
+    head = Buffer.concat([head, bytes.subarray(0, room)])
+    const rest = Buffer.concat([tail, bytes.subarray(room)])
+    lost ||= rest.length > stderrKeptBytes
+    tail = rest.subarray(-stderrKeptBytes)
+  })
+  return () => `${head.toString('utf8')}${lost ? lostPart : ''}${tail.toString('utf8')}`
 }
 
 async function ended(child: ChildProcess, program: string, said: () => string): Promise<void> {

@@ -15,24 +15,53 @@ export interface ServerAccess {
   readonly password: Secret | undefined
 }
 
-/** `postgres://user:password@host1:port1,host2/database?sslmode=…` as libpq reads it. Throws ERR_CONFIG. */
+/**
+ * `postgres://user:password@host1:port1,host2/database?sslmode=…` as libpq reads it: what stands behind the `?` goes
+ * before what stands in front. Throws ERR_CONFIG, also for an `@` that is not written as %40: it would be the end of a
+ * password, taken for a host or a database and shown.
+ */
 export function parsePostgresUrl(url: string): ServerAccess {
-  const match = /^postgres(?:ql)?:\/\/(?:([^@/?#]*)@)?([^/?#]*)(?:\/([^?#]*))?(?:\?([^#]*))?$/.exec(url)
+  const match = /^postgres(?:ql)?:\/\/(?:([^@/?#]*)@)?([^@/?#]*)(?:\/([^@?#]*))?(?:\?([^#]*))?$/.exec(url)
   if (match === null) throw badUrl()
   const [, login, hosts = '', database, query] = match
   const parameters: Record<string, string> = {}
+  const [user, password] = (login ?? '').split(/:(.*)/s)
+  if (user !== undefined && user !== '') parameters['user'] = decode(user)
+  if (password !== undefined && password !== '') parameters['password'] = decode(password)
+  if (database !== undefined && database !== '') parameters['dbname'] = decode(database)
+  addHosts(parameters, hosts)
   for (const pair of (query ?? '').split('&').filter((pair) => pair !== '')) {
     const [keyword = '', value = ''] = pair.split(/=(.*)/s)
     if (!/^[a-z_]+$/.test(keyword)) throw badUrl()
+    if (otherSecrets.has(keyword)) throw secretInUrl(keyword)
     parameters[keyword] = decode(value)
   }
-  const [user, password] = (login ?? '').split(/:(.*)/s)
-  if (user !== undefined && user !== '') parameters['user'] = decode(user)
-  if (database !== undefined && database !== '') parameters['dbname'] = decode(database)
-  addHosts(parameters, hosts)
-  const secret = password === undefined || password === '' ? parameters['password'] : decode(password)
-  delete parameters['password']
-  return { prefix: [], parameters, password: secret === undefined ? undefined : new Secret(secret) }
+  const { password: secret, ...others } = parameters
+  return { prefix: [], parameters: others, password: secret === undefined ? undefined : passwordOf(secret) }
+}
+
+/** Parameters that are secrets and can be handed to a program only where all users of the machine see them. */
+const otherSecrets: ReadonlySet<string> = new Set([
+  'sslpassword',
+  'oauth_client_secret',
+  'scram_client_key',
+  'scram_server_key',
+])
+
+function secretInUrl(keyword: string): CoffreError {
+  return new CoffreError('ERR_CONFIG', `the database URL holds ${keyword}, which others could see`, {
+    hint: 'put it into a connection service file, and name that in the URL: ?service=NAME',
+  })
+}
+
+/** A password file has one line for each password (PostgreSQL documentation, 34.16 The Password File). */
+function passwordOf(text: string): Secret {
+  if (/[\r\n]/.test(text)) {
+    throw new CoffreError('ERR_CONFIG', 'the password in the database URL has a line break', {
+      hint: 'libpq cannot read such a password from a file: choose another one',
+    })
+  }
+  return new Secret(text)
 }
 
 function addHosts(parameters: Record<string, string>, hosts: string): void {
@@ -50,11 +79,14 @@ function addHosts(parameters: Record<string, string>, hosts: string): void {
 }
 
 function decode(text: string): string {
+  let decoded: string
   try {
-    return decodeURIComponent(text)
+    decoded = decodeURIComponent(text)
   } catch {
     throw badUrl()
   }
+  if (decoded.includes('\0')) throw badUrl()
+  return decoded
 }
 
 /** Says nothing of the URL itself: it may hold a password. */

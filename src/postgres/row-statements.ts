@@ -12,17 +12,19 @@ export interface TableRows {
   readonly columns: readonly string[]
   /** An extension's own condition for its configuration table; empty for all rows. */
   readonly condition: string
+  /** The database's own: its rows travel in it, unconverted, while statements and names are UTF-8. */
+  readonly encoding: string
 }
 
 export function copyOutStatement(table: TableRows, pages: PageRange | undefined): string {
   const name = quoteQualified(table.schema, table.name)
   // "t()" is a syntax error, and a SELECT without columns is not: tables without columns keep their row count.
   if (pages === undefined && table.condition === '') {
-    return `COPY ${name}${columnList(table.columns)} TO STDOUT`
+    return `COPY ${name}${columnList(table.columns)} TO STDOUT${encodingOption(table)}`
   }
   const ranges = pages === undefined ? '' : ` WHERE ${ctidRange(pages)}`
   const columns = table.columns.map((column) => quoteIdentifier(column)).join(', ')
-  return `COPY (SELECT ${columns} FROM ONLY ${name}${ranges} ${table.condition}) TO STDOUT`
+  return `COPY (SELECT ${columns} FROM ONLY ${name}${ranges} ${table.condition}) TO STDOUT${encodingOption(table)}`
 }
 
 function ctidRange({ from, to }: PageRange): string {
@@ -32,7 +34,12 @@ function ctidRange({ from, to }: PageRange): string {
 
 /** Also the header line of a block in a `rows` artifact, followed by the data and a line `\.`. */
 export function copyInStatement(table: TableRows): string {
-  return `COPY ${quoteQualified(table.schema, table.name)}${columnList(table.columns)} FROM STDIN`
+  return `COPY ${quoteQualified(table.schema, table.name)}${columnList(table.columns)} FROM STDIN${encodingOption(table)}`
+}
+
+/** Without it COPY takes the client's encoding, which is UTF-8 in every session and in the preamble. */
+function encodingOption({ encoding }: TableRows): string {
+  return encoding === 'UTF8' ? '' : ` WITH (ENCODING ${quoteLiteral(encoding)})`
 }
 
 function columnList(columns: readonly string[]): string {
@@ -50,22 +57,20 @@ export function setSequenceStatement(sequence: {
 }
 
 /** What a stock psql must set before it can load a `rows` artifact. */
-export function rowsPreamble(encoding: string): string {
-  return [
-    `SET client_encoding = ${quoteLiteral(encoding)};`,
-    'SET standard_conforming_strings = on;',
-    "SET search_path = '';",
-    'SET DateStyle = ISO;',
-    'SET IntervalStyle = postgres;',
-    "SET TimeZone = 'UTC';",
-    "SET lc_monetary = 'C';",
-    'SET xmloption = content;',
-    'SET row_security = off;',
-    'SET statement_timeout = 0;',
-    '',
-    '',
-  ].join('\n')
-}
+export const rowsPreamble = [
+  "SET client_encoding = 'UTF8';",
+  'SET standard_conforming_strings = on;',
+  "SET search_path = '';",
+  'SET DateStyle = ISO;',
+  'SET IntervalStyle = postgres;',
+  "SET TimeZone = 'UTC';",
+  "SET lc_monetary = 'C';",
+  'SET xmloption = content;',
+  'SET row_security = off;',
+  'SET statement_timeout = 0;',
+  '',
+  '',
+].join('\n')
 
 /**
  * Every large object as lines of (oid, position, up to 1 MiB of bytes), so that their content is digested like

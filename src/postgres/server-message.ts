@@ -29,6 +29,11 @@ const rules: readonly Rule[] = [
     hint: 'check that the server is up and reachable from here, with the same address in psql',
   },
   {
+    matches: /server closed the connection|connection to server was lost|\b57P0[123]\b/,
+    code: 'ERR_POSTGRES',
+    hint: 'the server ended the session: its log says why (a restart, a crash, somebody who ended it)',
+  },
+  {
     matches: /\b55P03\b|lock timeout/,
     code: 'ERR_POSTGRES',
     hint: 'another session holds or waits for an exclusive lock (ALTER, VACUUM FULL, …): run the backup again when it is done',
@@ -62,22 +67,43 @@ const rules: readonly Rule[] = [
 
 /** `status`: an exit status or a signal's name. */
 export function classifyFailure(program: string, status: number | string, stderr: string): CoffreError {
-  const lines = redact(stderr)
-  const told =
-    lines.find((line) => /(?:ERROR|FATAL|PANIC):|error:/.test(line)) ?? lines.at(-1) ?? 'it said nothing'
-  const message = `${program} ended with ${typeof status === 'number' ? 'status ' : ''}${status}: ${told.slice(0, 600)}`
+  const lines = publicLines(stderr)
+  const told = lines.find((line) => isError.test(line)) ?? lines.at(-1) ?? 'it said nothing'
+  const said = withoutValue(told).slice(0, 600)
+  const message = `${program} ended with ${typeof status === 'number' ? 'status ' : ''}${status}: ${said}`
   const rule = rules.find(({ matches }) => matches.test(lines.join('\n')))
   if (rule !== undefined) return new CoffreError(rule.code, message, { hint: rule.hint })
-  const prefixFailed = program === 'psql' && (status === 125 || status === 126 || status === 127)
-  return new CoffreError(prefixFailed || lines.length === 0 ? 'ERR_PROGRAM' : 'ERR_POSTGRES', message)
+  // Neither the program nor a server spoke: what was to start it did, or nothing at all.
+  const started = lines.some((line) => isMessage.test(line))
+  return new CoffreError(started ? 'ERR_POSTGRES' : 'ERR_PROGRAM', message)
 }
 
-function redact(stderr: string): readonly string[] {
-  return stderr
-    .split('\n')
-    .map((line) => line.trim())
-    .filter(
-      (line) => line !== '' && !/^(?:\S+: )?(?:CONTEXT|DETAIL|LOCATION|LINE|STATEMENT|QUERY):? /.test(line),
-    )
-    .filter((line) => !/^(?:\S+: )?detail:/.test(line))
+const isMessage = /^(?:psql|pg_dump|pg_dumpall|pg_restore|pgbench): |^(?:ERROR|FATAL|PANIC|WARNING|NOTICE|LOG): /
+const isError = /(?:ERROR|FATAL|PANIC):|error:/
+const isPrivate = /^(?:\S+: )?(?:CONTEXT|DETAIL|detail|LOCATION|LINE \d+|STATEMENT|QUERY|Command was):/
+
+/** Puts an end to a message whose rest was lost: what comes until the next message is private too. */
+export const lostPart = '\nDETAIL: …\n'
+
+/**
+ * The lines up to the end of the first error, without the fields that hold statements and row data. A value may have
+ * several lines and look like anything, so that after an error no line can be believed once such a field began.
+ */
+function publicLines(stderr: string): readonly string[] {
+  const lines: string[] = []
+  let hidden = false
+  for (const line of stderr.split('\n').map((text) => text.trim())) {
+    if (isPrivate.test(line)) {
+      if (lines.some((one) => isError.test(one))) break
+      hidden = true
+    }
+    if (isMessage.test(line)) hidden = false
+    if (!hidden && line !== '') lines.push(line)
+  }
+  return lines
+}
+
+/** Data exceptions (class 22) quote the value that was wrong; those of encodings and COPY's lines only names. */
+function withoutValue(line: string): string {
+  return /\b22(?!P04|021|P05)[0-9A-Z]{3}:/.test(line) ? line.replace(/".*"|".*$/, '"…"') : line
 }

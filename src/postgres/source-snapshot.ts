@@ -110,10 +110,10 @@ async function lockAndExport(
   server: ServerFacts,
   lockTimeoutMs: number,
 ): Promise<Exported | undefined> {
+  // Also for the listing: a table's size cannot be had while somebody holds it exclusively.
+  await session.execute(`SET lock_timeout = ${Math.round(lockTimeoutMs)}`)
   const before = await readTables(session)
-  await session.execute(
-    `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL lock_timeout = ${Math.round(lockTimeoutMs)}`,
-  )
+  await session.execute('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY')
   for (let start = 0; start < before.length; start += locksPerStatement) {
     const names = before
       .slice(start, start + locksPerStatement)

@@ -108,7 +108,7 @@ DATABASE=\${DATABASE:-restored} JOBS=\${JOBS:-2}
 (
   set -euo pipefail
   [ -e manifest.json ] || stop 'this is not the folder of a backup: cd to the folder RESTORE.md lies in'
-  case $DATABASE in *[!A-Za-z0-9_]*) stop 'choose a name of letters, digits and _' ;; esac
+  case $DATABASE in *[^A-Za-z0-9_]*) stop 'choose a name of letters, digits and _' ;; esac
   server=$(query postgres -c "SELECT current_setting('server_version_num')::int / 10000")
   [ "$server" -ge ${oldest} ] || stop "the server is PostgreSQL $server: ${oldest} or newer is needed"
   taken=$(query postgres -c "SELECT count(*) FROM pg_database WHERE datname = '$DATABASE'")

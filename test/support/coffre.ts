@@ -6,11 +6,11 @@ import assert from 'node:assert/strict'
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync } from 'node:fs'
-import { mkdir, rm, writeFile } from 'node:fs/promises'
+import { rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { stringify } from 'yaml'
-import { generateKey, type GeneratedKey } from '../../src/openpgp/keys.ts'
+import { generateKey } from '../../src/openpgp/keys.ts'
 
 export const home = dirname(dirname(import.meta.dirname))
 
@@ -54,17 +54,27 @@ export interface WorkshopOptions {
   readonly sources: Readonly<Record<string, unknown>>
   /** As under `repositories:`; default: a folder `repository` in the workshop. */
   readonly repositories?: Readonly<Record<string, unknown>>
-  /** Names of the people who may read; default Alice alone. */
-  readonly readers?: readonly string[]
+  /** The people who may read: a name, to have a key made, or a key with its owner's name; default Alice alone. */
+  readonly readers?: readonly (string | Reader)[]
   /** More keys of the configuration. */
   readonly more?: Readonly<Record<string, unknown>>
   /** Options of `coffre init` that stand for the repository, for one that is not a folder. */
   readonly initRepository?: readonly string[]
+  /** For every coffre that runs here. */
+  readonly env?: Readonly<Record<string, string>>
+}
+
+export interface Reader {
+  readonly name: string
+  readonly fingerprint: string
+  /** Armored. */
+  readonly publicKey: string
+  readonly secretKey: string
 }
 
 export interface Workshop extends AsyncDisposable {
   readonly folder: string
-  readonly readers: readonly GeneratedKey[]
+  readonly readers: readonly Reader[]
   /** A reader's secret key file. */
   identity(index?: number): string
   /** Runs coffre here. Fails the test unless it ends with `status` (default 0). */
@@ -74,6 +84,11 @@ export interface Workshop extends AsyncDisposable {
   ): Promise<Outcome>
   /** The same with --json, and its document. */
   json(args: readonly string[], expected?: { readonly status?: number }): Promise<Record<string, unknown>>
+  /** Runs coffre here with --json and returns its error document. Fails the test unless it ends with `status`. */
+  error(
+    args: readonly string[],
+    status: number,
+  ): Promise<{ readonly code: string; readonly message: string; readonly hint: string }>
   /** Writes the configuration again, with other parts. */
   configure(parts: Readonly<Record<string, unknown>>): Promise<void>
   readonly config: Readonly<Record<string, unknown>>
@@ -82,12 +97,18 @@ export interface Workshop extends AsyncDisposable {
 /** Makes readers' keys, runs `coffre init`, and leaves a configuration with the given sources. */
 export async function makeWorkshop(options: WorkshopOptions): Promise<Workshop> {
   const folder = mkdtempSync(join(tmpdir(), 'coffre-test-'))
-  const names = options.readers ?? ['alice']
-  const readers = await Promise.all(names.map((name) => reader(folder, name)))
+  const readers = await Promise.all(
+    (options.readers ?? ['alice']).map((one) => (typeof one === 'string' ? makeReader(one) : one)),
+  )
+  for (const { name, publicKey, secretKey } of readers) {
+    await writeFile(join(folder, `${name}.asc`), publicKey)
+    await writeFile(join(folder, `${name}-secret.asc`), secretKey, { mode: 0o600 })
+  }
+  const env = options.env ?? {}
   const [source] = Object.entries(options.sources)
   assert.ok(source)
   const repository = options.initRepository ?? ['--directory', join(folder, 'repository')]
-  const recipients = names.flatMap((name) => ['--recipient', join(folder, `${name}.asc`)])
+  const recipients = readers.flatMap(({ name }) => ['--recipient', join(folder, `${name}.asc`)])
   const init = await runCoffre(
     [
       'init',
@@ -99,7 +120,7 @@ export async function makeWorkshop(options: WorkshopOptions): Promise<Workshop> 
       ...repository,
       ...recipients,
     ],
-    { cwd: folder },
+    { cwd: folder, env },
   )
   assert.equal(init.status, 0, init.stderr)
   const { root } = JSON.parse(init.stdout) as { root: string }
@@ -120,10 +141,7 @@ export async function makeWorkshop(options: WorkshopOptions): Promise<Workshop> 
   }
   await configure({})
   const coffre: Workshop['coffre'] = async (args, expected = {}) => {
-    const outcome = await runCoffre(args, {
-      cwd: folder,
-      ...(expected.env === undefined ? {} : { env: expected.env }),
-    })
+    const outcome = await runCoffre(args, { cwd: folder, env: { ...env, ...expected.env } })
     assert.equal(
       outcome.status,
       expected.status ?? 0,
@@ -137,16 +155,22 @@ export async function makeWorkshop(options: WorkshopOptions): Promise<Workshop> 
     get config() {
       return config
     },
-    identity: (index = 0) => join(folder, `${names[index]}-secret.asc`),
+    identity: (index = 0) => join(folder, `${readers[index]?.name}-secret.asc`),
     coffre,
     json: async (args, expected) =>
       JSON.parse((await coffre([...args, '--json'], expected)).stdout) as Record<string, unknown>,
+    error: async (args, status) => {
+      const { stderr } = await coffre([...args, '--json'], { status })
+      const line = stderr.split('\n').find((one) => one.startsWith('{"error"')) ?? assert.fail(stderr)
+      return (JSON.parse(line) as { error: { code: string; message: string; hint: string } }).error
+    },
     configure,
     [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }),
   }
 }
 
-async function reader(folder: string, name: string): Promise<GeneratedKey> {
+/** A key pair as `gpg --quick-generate-key` would make it, without a passphrase. */
+export async function makeReader(name: string): Promise<Reader> {
   const key = await generateKey({
     name,
     email: `${name}@example.org`,
@@ -156,10 +180,7 @@ async function reader(folder: string, name: string): Promise<GeneratedKey> {
     passphrase: undefined,
     now: new Date(),
   })
-  await mkdir(folder, { recursive: true })
-  await writeFile(join(folder, `${name}.asc`), key.publicKey)
-  await writeFile(join(folder, `${name}-secret.asc`), key.secretKey, { mode: 0o600 })
-  return key
+  return { name, ...key }
 }
 
 function accessOptions(source: unknown): readonly string[] {

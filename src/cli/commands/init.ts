@@ -4,6 +4,7 @@ import { dirname, join, resolve } from 'node:path'
 import { stringify } from 'yaml'
 import { parseConfig, type Config } from '../../config.ts'
 import { CoffreError } from '../../errors.ts'
+import { readRecipient } from '../../openpgp/keys.ts'
 import { init, type InitResult } from '../../operations/init.ts'
 import { programVersion } from '../../postgres/definitions.ts'
 import { readServer } from '../../postgres/catalog.ts'
@@ -38,30 +39,17 @@ export async function initCommand(session: Session, given: InitOptions): Promise
   const recipients = await Promise.all(
     options.recipient.map((path) => readKeyFile(resolve(session.host.folder, path))),
   )
-  // Everything that can be wrong is found before anything is made: first the configuration, with fingerprints to come.
-  const none = '0'.repeat(40)
-  const draft = parse(
-    session,
-    file,
-    compose(
-      session,
-      options,
-      none,
-      recipients.map((_, index) => ({ file: keyFile(index), fingerprint: none })),
-    ),
-  )
+  // Everything that can be wrong is found before anything is made: first the keys and the configuration, whose root is
+  // yet to come.
+  const pins = await pinsOf(session, recipients)
+  const draft = parse(session, file, compose(session, options, '0'.repeat(40), pins))
   await testSource(session, draft)
   const [repository] = draft.repositories.values()
   if (repository === undefined) throw new CoffreError('ERR_USAGE', 'there is no repository')
   if (repository.kind === 'directory') await mkdir(repository.directory, { recursive: true, mode: 0o700 })
   const store = await session.host.openStore(repository, 'writer')
   const made = await init(session.context, { store, recipients, sources: [...draft.sources.keys()] })
-  const text = compose(
-    session,
-    options,
-    made.root.fingerprint,
-    made.recipients.map(({ fingerprint }, index) => ({ file: keyFile(index), fingerprint })),
-  )
+  const text = compose(session, options, made.root.fingerprint, pins)
   await writeKeys(dirname(file), made)
   await writeFile(file, text, { flag: 'wx', mode: 0o600 })
   parse(session, file, text)
@@ -137,6 +125,12 @@ async function complete(session: Session, given: InitOptions): Promise<InitOptio
 interface Pin {
   readonly file: string
   readonly fingerprint: string
+}
+
+async function pinsOf({ context }: Session, recipients: readonly Buffer[]): Promise<readonly Pin[]> {
+  const now = context.now()
+  const read = await Promise.all(recipients.map((bytes) => readRecipient(bytes, { now, expired: 'refuse' })))
+  return read.map(({ fingerprint }, index) => ({ file: keyFile(index), fingerprint }))
 }
 
 const keyFile = (index: number): string => `keys/recipient-${index + 1}.asc`

@@ -1,0 +1,26 @@
+/** The front door of src/postgres for tests: the tests' own server as coffre reaches it. */
+import { clientEnvironment } from '../../src/postgres/client-tools.ts'
+import { inDatabase, type ServerAccess } from '../../src/postgres/conninfo.ts'
+import { PsqlSession } from '../../src/postgres/psql-session.ts'
+import { socketFolder } from './postgres.ts'
+
+export const environment = clientEnvironment(process.env)
+
+export function testAccess(database: string): ServerAccess {
+  const parameters = { host: socketFolder(), user: 'postgres' }
+  return inDatabase({ prefix: [], parameters, password: undefined }, database)
+}
+
+export function openSession(
+  access: ServerAccess = testAccess('postgres'),
+  signal?: AbortSignal,
+): Promise<PsqlSession> {
+  return PsqlSession.open(access, { environment, signal, applicationName: 'coffre test' })
+}
+
+/** What one statement of COPY … TO STDOUT sends. */
+export async function copied(session: PsqlSession, statement: string): Promise<Buffer> {
+  const parts: Buffer[] = []
+  for await (const bytes of session.copyTo(statement)) parts.push(bytes)
+  return Buffer.concat(parts)
+}
