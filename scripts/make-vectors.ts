@@ -1,5 +1,5 @@
 /**
- * Makes test/vectors/NAME: a repository with a zstd and a gzip backup of make-vectors.sql, sealed to two recipients whose keys
+ * Makes test/vectors/NAME: a repository with three backups (zstd and gzip of make-vectors.sql, and a LATIN1 database), sealed to two recipients whose keys
  * gpg made, with all its secret test keys, and the facts a reader must find again, told by stock programs. Start it by
  * scripts/make-vectors. It refuses to overwrite.
  */
@@ -104,20 +104,44 @@ function forgedMessage(gnupg: GnupgHome, identities: readonly Identity[]): Buffe
   )
 }
 
+interface MadeBackup {
+  /** What damages.json calls it. */
+  readonly name: string
+  readonly id: string
+  readonly names: readonly string[]
+}
+
 async function makeBackups(
   workshop: Workshop,
-): Promise<readonly { id: string; compression: string; names: string[] }[]> {
-  const backups = []
-  for (const compression of ['zstd', 'gzip']) {
-    await workshop.configure({ compression: { algorithm: compression } })
+  urlOf: (database: string) => string,
+): Promise<readonly MadeBackup[]> {
+  const backups: MadeBackup[] = []
+  const kinds = [
+    ['zstd', 'odd', 'zstd'],
+    ['gzip', 'odd', 'gzip'],
+    ['latin1', 'latin', 'zstd'],
+  ] as const
+  for (const [name, database, algorithm] of kinds) {
+    await workshop.configure({ sources: { odd: { url: urlOf(database) } }, compression: { algorithm } })
     const made = (await workshop.json(['backup'])) as { id: string; artifacts: { name: string }[] } & Record<
       string,
       unknown
     >
-    backups.push({ id: made.id, compression, names: made.artifacts.map(({ name }) => name) })
+    backups.push({ name, id: made.id, names: made.artifacts.map((artifact) => artifact.name) })
   }
   assert.equal((await workshop.json(['verify', '--all']))['ok'], true)
   return backups
+}
+
+/** The two databases; the second in an encoding other than UTF-8. */
+function makeDatabases(conninfo: string): void {
+  const psql = (args: readonly string[]): unknown =>
+    execFileSync('psql', ['-X', '-q', '-v', 'ON_ERROR_STOP=1', '-o', '/dev/null', ...args])
+  psql(['-d', conninfo, '-c', 'CREATE DATABASE odd TEMPLATE template0'])
+  psql(['-d', `${conninfo} dbname=odd`, '-1', '-f', join(import.meta.dirname, 'make-vectors.sql')])
+  psql(['-d', conninfo, '-c', `CREATE DATABASE latin TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C'`])
+  const latin = `CREATE TABLE "fälle" ("größe" text); INSERT INTO "fälle" VALUES ('été'), ('ÿ\\'), (NULL)`
+  psql(['-d', `${conninfo} dbname=latin client_encoding=UTF8`, '-c', latin])
 }
 
 async function main(name: string): Promise<void> {
@@ -135,17 +159,16 @@ async function main(name: string): Promise<void> {
   })
   try {
     const conninfo = `host=${postgres.folder} user=postgres`
-    const psql = (args: readonly string[]): unknown =>
-      execFileSync('psql', ['-X', '-q', '-v', 'ON_ERROR_STOP=1', '-o', '/dev/null', ...args])
-    psql(['-d', conninfo, '-c', 'CREATE DATABASE odd TEMPLATE template0'])
-    psql(['-d', `${conninfo} dbname=odd`, '-1', '-f', join(import.meta.dirname, 'make-vectors.sql')])
+    makeDatabases(conninfo)
     const identities = makeIdentities(gnupg)
-    const url = `postgres://postgres@/odd?host=${encodeURIComponent(postgres.folder)}`
-    await using workshop = await makeWorkshop({ sources: { odd: { url } }, readers: identities })
-    const made = await makeBackups(workshop)
+    const urlOf = (database: string): string =>
+      `postgres://postgres@/${database}?host=${encodeURIComponent(postgres.folder)}`
+    const sources = { odd: { url: urlOf('odd') } }
+    await using workshop = await makeWorkshop({ sources, readers: identities })
+    const made = await makeBackups(workshop, urlOf)
     const repository = join(workshop.folder, 'repository')
-    const backups = made.map(({ id, compression, names }) => {
-      return { id, compression, ...factsOf(gnupg, join(repository, 'backups/odd', id), names) }
+    const backups = made.map(({ name: called, id, names }) => {
+      return { name: called, id, ...factsOf(gnupg, join(repository, 'backups/odd', id), names) }
     })
     rewriteLeases(repository)
     rmSync(join(repository, '.partial'), { recursive: true, force: true })

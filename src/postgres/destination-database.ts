@@ -19,6 +19,12 @@ export function stagingName(database: string): string {
 
 export type Occupancy = 'absent' | 'empty' | 'occupied'
 
+/** The catalogs of whatever somebody can have made in a database; what comes with every database has an OID below 16384. */
+const catalogs = [
+  'class proc type namespace operator cast opfamily collation conversion language extension am transform default_acl',
+  'foreign_data_wrapper foreign_server publication event_trigger ts_config ts_dict ts_parser ts_template',
+].flatMap((names) => names.split(' '))
+
 /** `inside` opens a session in the database itself; only asked when it exists. */
 export async function occupancy(
   maintenance: PsqlSession,
@@ -31,11 +37,12 @@ export async function occupancy(
   if (z.object({ found: z.number() }).parse(row).found === 0) return 'absent'
   const session = await inside()
   const [content] = await session.query(`
-    SELECT (SELECT count(*) FROM pg_catalog.pg_class c WHERE c.oid >= 16384)
-      + (SELECT count(*) FROM pg_catalog.pg_proc p WHERE p.oid >= 16384) + (SELECT count(*) FROM pg_catalog.pg_type t WHERE t.oid >= 16384)
-      + (SELECT count(*) FROM pg_catalog.pg_namespace n WHERE n.oid >= 16384) + (SELECT count(*) FROM pg_catalog.pg_largeobject_metadata) AS objects`)
+    SELECT EXISTS (${catalogs.map((catalog) => `SELECT FROM pg_catalog.pg_${catalog} WHERE oid >= 16384`).join(' UNION ALL ')}
+      UNION ALL SELECT FROM pg_catalog.pg_largeobject_metadata
+      UNION ALL SELECT FROM pg_catalog.pg_subscription s JOIN pg_catalog.pg_database d ON d.oid = s.subdbid
+        WHERE d.datname = pg_catalog.current_database()) AS occupied`)
   await session.close()
-  return z.object({ objects: z.number() }).parse(content).objects === 0 ? 'empty' : 'occupied'
+  return z.object({ occupied: z.boolean() }).parse(content).occupied ? 'occupied' : 'empty'
 }
 
 /** Creates missing roles; existing ones are left exactly as they are. Returns the names of those created. */

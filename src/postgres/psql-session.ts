@@ -85,13 +85,16 @@ export class PsqlSession {
     for await (const bytes of this.copyTo(sql)) void bytes
   }
 
-  /** The rows of one SELECT, each parsed from JSON. The caller gives them their type by parsing further. */
+  /**
+   * The rows of one SELECT, each parsed from JSON. The caller gives them their type by parsing further. By COPY, because
+   * psql takes characters like U+FFFE out of what it prints.
+   */
   async query(select: string): Promise<readonly unknown[]> {
     const parts: Buffer[] = []
-    for await (const bytes of this.copyTo(`SELECT pg_catalog.row_to_json(q) FROM (${select}\n) AS q`))
-      parts.push(bytes)
+    const rows = `SELECT pg_catalog.row_to_json(q) FROM (${select}\n) AS q`
+    for await (const bytes of this.copyTo(`COPY (${rows}) TO STDOUT`)) parts.push(bytes)
     const lines = Buffer.concat(parts).toString('utf8').split('\n')
-    return lines.filter((line) => line !== '').map((line) => JSON.parse(line) as unknown)
+    return lines.filter((line) => line !== '').map((line) => JSON.parse(withoutEscapes(line)) as unknown)
   }
 
   /** The output of one statement (COPY … TO STDOUT), in chunks as psql writes them, without the end marker. */
@@ -120,6 +123,7 @@ export class PsqlSession {
    * and would commit it, were it not for the explicit transaction that every load runs in.
    */
   async copyFrom(statement: string, data: AsyncIterable<Buffer>): Promise<void> {
+    this.#occupy()
     await this.#write(`${statement};\n`)
     try {
       for await (const bytes of data) await this.#write(bytes)
@@ -128,6 +132,7 @@ export class PsqlSession {
       throw error
     }
     await this.#write('\\.\n')
+    this.#busy = false
     await this.execute('')
   }
 
@@ -142,9 +147,13 @@ export class PsqlSession {
     this.#client.kill()
   }
 
-  #send(statement: string): Buffer {
+  #occupy(): void {
     if (this.#busy) throw new CoffreError('ERR_INTERNAL', 'a psql session carries one statement at a time')
     this.#busy = true
+  }
+
+  #send(statement: string): Buffer {
+    this.#occupy()
     this.#statements += 1
     const marker = `\\.${this.#nonce}-${this.#statements}`
     this.#client.stdin.write(`${statement}\n;\nSELECT '${marker}';\n`)
@@ -170,9 +179,20 @@ export class PsqlSession {
 
   async #failed(): Promise<never> {
     await this.#client.done
-    throw new CoffreError('ERR_POSTGRES', 'psql ended before it was asked to')
+    throw new CoffreError('ERR_PROGRAM', 'psql ended before it was asked to')
   }
 }
+
+/** Those of COPY (PostgreSQL documentation, COPY, Text Format) that JSON can be written with: JSON's own come back. */
+function withoutEscapes(line: string): string {
+  return line.replace(/\\([\\nrt])/g, (_, letter: string) => escaped.get(letter) ?? letter)
+}
+
+const escaped: ReadonlyMap<string, string> = new Map([
+  ['n', '\n'],
+  ['r', '\r'],
+  ['t', '\t'],
+])
 
 /** Where the last line begins; only lines short enough to be the marker (or a part of it) are told apart. */
 function startOfLastLine(chunk: Buffer, markerLength: number): number {

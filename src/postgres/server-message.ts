@@ -78,7 +78,8 @@ export function classifyFailure(program: string, status: number | string, stderr
   return new CoffreError(started ? 'ERR_POSTGRES' : 'ERR_PROGRAM', message)
 }
 
-const isMessage = /^(?:psql|pg_dump|pg_dumpall|pg_restore|pgbench): |^(?:ERROR|FATAL|PANIC|WARNING|NOTICE|LOG): /
+const isMessage =
+  /^(?:psql|pg_dump|pg_dumpall|pg_restore|pgbench): |^(?:ERROR|FATAL|PANIC|WARNING|NOTICE|LOG): /
 const isError = /(?:ERROR|FATAL|PANIC):|error:/
 const isPrivate = /^(?:\S+: )?(?:CONTEXT|DETAIL|detail|LOCATION|LINE \d+|STATEMENT|QUERY|Command was):/
 

@@ -61,32 +61,26 @@ export class SourceSnapshot implements AsyncDisposable {
 
   /** Throws ERR_CONNECT, ERR_POSTGRES (a lock not to be had in time) or ERR_SOURCE (tables that never keep still). */
   static async take(access: ServerAccess, options: SnapshotOptions): Promise<SourceSnapshot> {
-    const session = await PsqlSession.open(access, options)
-    try {
-      const server = await readServer(session)
-      for (let attempt = 1; attempt <= attempts; attempt += 1) {
+    for (let attempt = 1; attempt <= attempts; attempt += 1) {
+      const session = await PsqlSession.open(access, options)
+      try {
+        const server = await readServer(session)
         const snapshot = await lockAndExport(session, server, options.lockTimeoutMs)
         if (snapshot !== undefined) {
-          return new SourceSnapshot(
-            session,
-            snapshot.handle,
-            snapshot.takenAt,
-            await readContent(session, server, snapshot.tables),
-          )
+          const content = await readContent(session, server, snapshot.tables)
+          return new SourceSnapshot(session, snapshot.handle, snapshot.takenAt, content)
         }
-        await session.execute('ROLLBACK')
+      } catch (error) {
+        session.kill()
+        if (!wasDropped(error)) throw error
       }
-      throw new CoffreError(
-        'ERR_SOURCE',
-        `tables were created, altered or dropped during each of ${attempts} attempts to lock them`,
-        {
-          hint: 'run the backup when no migration is running',
-        },
-      )
-    } catch (error) {
       session.kill()
-      throw error
     }
+    throw new CoffreError(
+      'ERR_SOURCE',
+      `tables were created, altered or dropped during each of ${attempts} attempts to lock them`,
+      { hint: 'run the backup when no migration is running' },
+    )
   }
 
   /** Throws when the session that holds the snapshot is gone: what was read since cannot be trusted to be whole. */
@@ -97,6 +91,13 @@ export class SourceSnapshot implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#session.kill()
   }
+}
+
+/** Something that was listed is no longer there: undefined_table, invalid_schema_name (PostgreSQL, Appendix A). */
+function wasDropped(error: unknown): boolean {
+  return (
+    error instanceof CoffreError && error.code === 'ERR_POSTGRES' && /\b(42P01|3F000): /.test(error.message)
+  )
 }
 
 interface Exported {

@@ -4,7 +4,7 @@
  * decrypted inventory; text from the artifacts runs in pg_restore, and in a psql under \restrict.
  */
 
-/** In these texts a tilde stands for a backtick, which a raw template cannot hold, and INVENTORY for the inventory. */
+/** In these texts a tilde stands for a backtick, which a raw template cannot hold, and INVENTORY for reading the inventory. */
 function page(text: string): string {
   const inventory = String.raw`\set inventory ~cat "$PLAIN/inventory.json"~`
   return text.replaceAll('INVENTORY', () => inventory).replaceAll('~', '`')
@@ -80,8 +80,8 @@ export function loadDatabase({ largeObjects }: { readonly largeObjects: boolean 
     : ''
   return page(String.raw`## 6. Tables, rows, ${words}indexes and constraints
 
-The long one. After a STOP the database is half full: drop it (~dropdb "$DATABASE"~), paste block 5 again, then this one.
-JOBS=4 before it builds four indexes at once.
+The long one. ~JOBS=4~, typed before it, builds four indexes at once. After a STOP the database is half full: drop it
+(~dropdb "$DATABASE"~), paste block 5 again, then this one.
 
 ~~~sh
 (
@@ -103,7 +103,8 @@ ended 6 $?
 
 export const compareCounts = page(String.raw`## 7. Compare with the snapshot
 
-Counts the rows of every table and the large objects, and looks where each sequence stands. Whatever differs from the snapshot is printed.
+Counts the rows of every table and the large objects, and looks where each sequence stands. Prints whatever differs from the
+snapshot, and stops if anything does.
 
 ~~~sh
 (
@@ -111,7 +112,7 @@ Counts the rows of every table and the large objects, and looks where each seque
   after 6
   query "$DATABASE" > "$PLAIN/differences" <<'SQL'
 SET statement_timeout = 0; SET row_security = off; SET search_path = '';
-INVENTORY
+\set inventory ~echo "{"; sed -n '/^  "tables": /,$p' "$PLAIN/inventory.json"~
 SELECT format('SELECT %L WHERE (SELECT count(*) FROM ONLY %I.%I %s) <> %s',
   'table ' || (t->>'schema') || '.' || (t->>'name') || ' should have rows: ' || (t->>'rows'),
   t->>'schema', t->>'name', t->'extension'->>'condition', t->>'rows')

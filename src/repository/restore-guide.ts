@@ -80,7 +80,9 @@ What you need:
 
 How to go on: in the folder this page lies in, in one bash, paste one block after the other, each whole. After each, wait for
 its \`OK\`. Where it says \`STOP\`, read the lines above that, look at "When something complains" at the end, and paste
-the same block again; later blocks refuse to run until it is OK. Nothing here touches a database that exists already.
+the same block again; later blocks refuse to run until it is OK. Nothing here touches a database that exists already. If
+the shell was lost, paste blocks 1 and 2 again in a new one (block 1 stops where the database is made already: that is well
+then), and set DONE to the last step that had been OK, as in \`DONE=5\`.
 `
 }
 

@@ -2,158 +2,126 @@
  * A backup that is interrupted, killed, or loses what it reads from: what is committed afterwards is a whole backup or
  * none, nothing is left running, and the next run works.
  */
+/* oxlint-disable typescript/no-floating-promises -- node:test itself waits for what test() returns */
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
 import { join } from 'node:path'
-import { test } from 'node:test'
+import { after, before, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import * as fc from 'fast-check'
 import { makeWorkshop, startCoffre, type Outcome, type Workshop } from '../support/coffre.ts'
-import { holdBackup } from '../support/held-backup.ts'
+import { holdBackup, type HeldBackup } from '../support/held-backup.ts'
 import { startOwnServer } from '../support/own-server.ts'
 import { eventually } from '../support/patience.ts'
-import { makeDatabase, type TestDatabase } from '../support/postgres.ts'
-import { holds } from '../support/property.ts'
+import { conninfoOf, makeDatabase, type TestDatabase } from '../support/postgres.ts'
 import { descendantsOf, isRunning } from '../support/processes.ts'
+import { holds } from '../support/property.ts'
 import { manifestsIn, partialFilesIn } from '../support/repository-folder.ts'
 
-const rows = `CREATE TABLE a AS SELECT n, md5(n::text) AS text FROM generate_series(1, 50000) n;
+const rows = `CREATE TABLE a AS SELECT n, md5(n::text) || md5((n + 1)::text) AS text FROM generate_series(1, 300000) n;
   CREATE TABLE z AS SELECT n FROM generate_series(1, 1000) n;`
 
-async function makeShop(database: TestDatabase, jobs = 2): Promise<Workshop> {
-  return await makeWorkshop({ sources: { shop: { url: database.url, jobs } } })
+let database: TestDatabase
+let workshop: Workshop
+let repository: string
+
+before(async () => {
+  database = await makeDatabase('killed')
+  await database.sql(rows)
+  workshop = await makeWorkshop({ sources: { shop: { url: database.url, jobs: 2 } } })
+  repository = join(workshop.folder, 'repository')
+})
+after(async () => {
+  await workshop[Symbol.asyncDispose]()
+  await database[Symbol.asyncDispose]()
+})
+
+const hold = (): Promise<HeldBackup> => holdBackup(database, 'z', ['backup'], { cwd: workshop.folder })
+
+/** Sessions of clients in the database, but for the one that asks and the gates of these tests. */
+async function sessions(): Promise<string> {
+  return await database.sql(`SELECT application_name, state, query FROM pg_stat_activity WHERE datname = current_database()
+    AND pid <> pg_backend_pid() AND backend_type = 'client backend' AND application_name NOT LIKE 'gate%'`)
 }
 
-const repositoryOf = (workshop: Workshop): string => join(workshop.folder, 'repository')
-
-/** Sessions of clients in the database, but for the one that asks. */
-async function backendsOf(database: TestDatabase): Promise<string> {
-  return await database.sql(`SELECT application_name, state, query FROM pg_stat_activity
-    WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'`)
-}
-
-async function assertNothingCommitted(workshop: Workshop): Promise<void> {
-  assert.deepEqual(await manifestsIn(repositoryOf(workshop)), [])
-  assert.deepEqual(await partialFilesIn(repositoryOf(workshop)), [])
+/** Runs `fault` on a backup that is held; nothing of it may stay. */
+async function assertNothingCommitted(fault: (held: HeldBackup) => Promise<void>): Promise<void> {
+  const [manifests, partial] = [await manifestsIn(repository), await partialFilesIn(repository)]
+  await using held = await hold()
+  await fault(held)
+  assert.deepEqual(await manifestsIn(repository), manifests)
+  assert.deepEqual(await partialFilesIn(repository), partial)
 }
 
 /** The whole way round: what the next run makes can be believed to the last byte. */
-async function assertNextRunWorks(workshop: Workshop): Promise<void> {
+async function assertNextRunWorks(): Promise<void> {
   const { id } = await workshop.json(['backup'])
   const verified = (await workshop.json(['verify', '--all'])) as { ok: boolean; backups: { id: string }[] }
   assert.equal(verified.ok, true)
   assert.equal(verified.backups.at(-1)?.id, id)
 }
 
-function assertFailed({ status, stdout, stderr }: Outcome, expected: { status: number; says: RegExp }): void {
-  assert.equal(status, expected.status, stderr)
+function assertFailed({ status, stdout, stderr }: Outcome, expected: number, says: RegExp): void {
+  assert.equal(status, expected, stderr)
   assert.equal(stdout, '')
-  assert.match(stderr, expected.says)
+  assert.match(stderr, says)
   assert.match(stderr, /^coffre: error: .+\ncoffre: hint: .+$/m)
   assert.doesNotMatch(stderr, /internal|unhandled|\n {4}at /i)
 }
 
-for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   test(`${signal} in the middle of the rows ends a backup with status 130, and nothing of it stays`, async () => {
-    await using database = await makeDatabase('interrupted')
-    await database.sql(rows)
-    await using workshop = await makeShop(database)
-    await using held = await holdBackup(database, 'z', ['backup'], { cwd: workshop.folder })
-    const children = descendantsOf(held.child.pid ?? 0)
-    assert.ok(children.some(({ name }) => name === 'psql') && children.some(({ name }) => name === 'pg_dump'))
-
-    held.child.kill(signal)
-
-    assertFailed(await held.ended, { status: 130, says: /error: interrupted/ })
-    assert.deepEqual(children.filter(isRunning), [])
-    await assertNothingCommitted(workshop)
-    // The lock that they waited for is still held: the server must find out by itself that nobody is there any more.
-    await eventually(
-      'no session is left',
-      async () => !/coffre|pg_dump/.test(await backendsOf(database)),
-      8000,
-    )
-    await held.release()
-    await assertNextRunWorks(workshop)
+    await assertNothingCommitted(async (held) => {
+      const children = descendantsOf(held.child.pid ?? 0)
+      assert.ok(
+        children.some(({ name }) => name === 'psql') && children.some(({ name }) => name === 'pg_dump'),
+      )
+      held.child.kill(signal)
+      assertFailed(await held.ended, 130, /error: interrupted/)
+      assert.deepEqual(children.filter(isRunning), [])
+      // The lock they waited for is still held: the server finds out by itself that nobody is there any more.
+      await eventually('no session is left', async () => (await sessions()) === '', 8000)
+    })
   })
 }
 
 test('a second signal ends a backup at once', async () => {
-  await using database = await makeDatabase('twice')
-  await database.sql(rows)
-  await using workshop = await makeShop(database)
-  await using held = await holdBackup(database, 'z', ['backup'], { cwd: workshop.folder })
-  held.child.kill('SIGTERM')
-  held.child.kill('SIGTERM')
-  assert.equal((await held.ended).status, 130)
-  assert.deepEqual(await manifestsIn(repositoryOf(workshop)), [])
+  await assertNothingCommitted(async (held) => {
+    held.child.kill('SIGTERM')
+    held.child.kill('SIGTERM')
+    assert.equal((await held.ended).status, 130)
+  })
+  await assertNextRunWorks()
 })
 
 test('kill -9 at any moment leaves a whole backup or none, and the next run works at once', async (t) => {
-  await using database = await makeDatabase('killed')
-  await database.sql(
-    `CREATE TABLE a AS SELECT n, md5(n::text) || md5((n + 1)::text) AS text FROM generate_series(1, 400000) n`,
-  )
-  await using workshop = await makeShop(database)
   const began = performance.now()
   await workshop.coffre(['backup'])
   const wholeRunMs = performance.now() - began
   const moments: string[] = []
   await holds(
     t,
-    fc.asyncProperty(fc.double({ min: 0.2, max: 1.05, noNaN: true }), async (moment) => {
-      const before = await manifestsIn(repositoryOf(workshop))
+    fc.asyncProperty(fc.noBias(fc.integer({ min: 25, max: 105 })), async (percent) => {
+      const manifests = await manifestsIn(repository)
       const { child, ended } = startCoffre(['backup'], { cwd: workshop.folder })
-      await sleep(moment * wholeRunMs)
+      await sleep((percent / 100) * wholeRunMs)
       const children = descendantsOf(child.pid ?? 0)
       child.kill('SIGKILL')
       await ended
       await eventually('its children are gone', () => !children.some(isRunning))
-      await eventually('no session is left', async () => (await backendsOf(database)) === '')
-      const after = await manifestsIn(repositoryOf(workshop))
-      moments.push(`${Math.round(moment * 100)} % ${after.length > before.length ? 'whole' : 'none'}`)
-      assert.ok(after.length - before.length <= 1)
-      assert.equal((await workshop.json(['verify', '--all']))['ok'], true)
-      await assertNextRunWorks(workshop)
+      await eventually('no session is left', async () => (await sessions()) === '')
+      const more = (await manifestsIn(repository)).length - manifests.length
+      assert.ok(more === 0 || more === 1)
+      moments.push(`${percent} % ${more === 0 ? 'none' : 'whole'}`)
+      await assertNextRunWorks()
     }),
     6,
   )
-  t.diagnostic(`killed at ${moments.join(', ')}`)
+  t.diagnostic(`killed at ${moments.join(', ')} of ${Math.round(wholeRunMs)} ms`)
 })
 
-test('the run after a killed one says whose lease it took over', async () => {
-  await using database = await makeDatabase('takeover')
-  await database.sql(rows)
-  await using workshop = await makeShop(database)
-  await using held = await holdBackup(database, 'z', ['backup'], { cwd: workshop.folder })
-  held.child.kill('SIGKILL')
-  await held.ended
-  await held.release()
-  const { stderr } = await workshop.coffre(['backup'])
-  assert.match(
-    stderr,
-    new RegExp(`process ${held.child.pid}, run [0-9a-f]+ was killed: its lease is taken over`),
-  )
-})
-
-test('a table that is dropped while coffre waits for it is no part of the backup', async () => {
-  await using database = await makeDatabase('dropped')
-  await database.sql(`${rows} CREATE TABLE gone AS SELECT 1 AS n;`)
-  await using workshop = await makeShop(database)
-  await using held = await holdBackup(database, 'z', ['backup', '--json'], {
-    cwd: workshop.folder,
-    whileLocked: 'DROP TABLE gone;',
-  })
-  await held.release()
-  const { status, stdout, stderr } = await held.ended
-  assert.equal(status, 0, stderr)
-  assert.equal((JSON.parse(stdout) as { tables: number }).tables, 2)
-})
-
-test('a run that is still alive keeps the next one out: status 6, with its name and when its lease ends', async () => {
-  await using database = await makeDatabase('leased')
-  await database.sql(rows)
-  await using workshop = await makeShop(database)
-  await using held = await holdBackup(database, 'z', ['backup'], { cwd: workshop.folder })
+test('a run that is still alive keeps the next one out: status 6, its name, and when its lease ends at the latest', async () => {
+  await using held = await hold()
   const second = await workshop.coffre(['backup'], { status: 6 })
   const [, until = ''] = /until (\S+Z) at the latest/.exec(second.stderr) ?? []
   assert.match(second.stderr, new RegExp(`coffre \\S+ on \\S+, process ${held.child.pid},`))
@@ -161,68 +129,83 @@ test('a run that is still alive keeps the next one out: status 6, with its name 
   assert.ok(leftMs > 0 && leftMs <= 5 * 60_000, until)
   await held.release()
   assert.equal((await held.ended).status, 0)
-  await assertNextRunWorks(workshop)
+})
+
+test('a run that was killed keeps nobody out, and the next one says so', async () => {
+  const manifests = await manifestsIn(repository)
+  await using held = await hold()
+  held.child.kill('SIGKILL')
+  await held.ended
+  await held.release()
+  assert.deepEqual(await manifestsIn(repository), manifests)
+  const { stderr } = await workshop.coffre(['backup'])
+  assert.match(
+    stderr,
+    new RegExp(`process ${held.child.pid}, run [0-9a-f]+ was killed: its lease is taken over`),
+  )
 })
 
 test('without the session that holds the snapshot nothing is committed, though every row came', async () => {
-  await using database = await makeDatabase('snapshotless')
-  await database.sql(rows)
-  await using workshop = await makeShop(database)
-  await using held = await holdBackup(database, 'z', ['backup'], { cwd: workshop.folder })
-  await database.sql(`SELECT pg_terminate_backend(${held.snapshotBackend}, 5000)`)
-  // With the snapshot's locks gone, a table can be emptied under the lanes: they would read nothing, and no error.
-  await held.release('TRUNCATE z; COMMIT;')
-  assertFailed(await held.ended, { status: 1, says: /terminating connection|connection .*(closed|lost)/ })
-  await assertNothingCommitted(workshop)
-  await assertNextRunWorks(workshop)
+  await assertNothingCommitted(async (held) => {
+    await database.sql(`SELECT pg_terminate_backend(${held.snapshotBackend}, 5000)`)
+    // With the snapshot's locks gone, a table can be emptied under the lanes: they would read nothing, and no error.
+    await held.release('TRUNCATE z;')
+    assertFailed(await held.ended, 1, /terminating connection|connection .*(closed|lost)/)
+  })
 })
 
-for (const victim of ['COPY', 'LOCK TABLE'] as const) {
-  const whose = victim === 'COPY' ? "a lane's" : "pg_dump's"
-  test(`losing ${whose} session fails the backup, and nothing is committed`, async () => {
-    await using database = await makeDatabase('cut')
-    await database.sql(rows)
-    await using workshop = await makeShop(database)
-    await using held = await holdBackup(database, 'z', ['backup'], { cwd: workshop.folder })
-    const waiting = await eventually('both wait', async () =>
-      (await held.waiting()).find(({ query }) => query.startsWith(victim)),
-    )
-    await database.sql(`SELECT pg_terminate_backend(${waiting.pid}, 5000)`)
-    assertFailed(await held.ended, { status: 1, says: /terminating connection due to administrator command/ })
-    await assertNothingCommitted(workshop)
-    await held.release()
-    await assertNextRunWorks(workshop)
+for (const statement of ['COPY', 'LOCK TABLE'] as const) {
+  test(`losing the session of ${statement === 'COPY' ? 'a lane' : 'pg_dump'} fails the backup`, async () => {
+    await assertNothingCommitted(async (held) => {
+      await database.sql(`SELECT pg_terminate_backend(${await held.waiting(statement)}, 5000)`)
+      assertFailed(await held.ended, 1, /terminating connection due to administrator command/)
+    })
   })
 }
 
 for (const program of ['psql', 'pg_dump'] as const) {
-  test(`kill -9 of ${program} fails the backup by name, and nothing is committed`, async () => {
-    await using database = await makeDatabase('orphaned')
-    await database.sql(rows)
-    await using workshop = await makeShop(database)
-    await using held = await holdBackup(database, 'z', ['backup'], { cwd: workshop.folder })
-    const child = await eventually(`${program} runs`, () =>
-      descendantsOf(held.child.pid ?? 0).findLast(({ name }) => name === program),
-    )
-    process.kill(child.pid, 'SIGKILL')
-    assertFailed(await held.ended, { status: 1, says: new RegExp(`error: ${program} ended with SIGKILL`) })
-    await assertNothingCommitted(workshop)
-    await held.release()
-    await assertNextRunWorks(workshop)
+  test(`kill -9 of ${program} fails the backup, and says of what`, async () => {
+    await assertNothingCommitted(async (held) => {
+      const child = descendantsOf(held.child.pid ?? 0).findLast(({ name }) => name === program)
+      process.kill(child?.pid ?? assert.fail(`${program} does not run`), 'SIGKILL')
+      assertFailed(await held.ended, 1, new RegExp(`error: ${program} ended with SIGKILL`))
+    })
   })
 }
 
-test('a server that stops at once in the middle fails the backup, and nothing is committed', async () => {
+test('after all that the next run works', assertNextRunWorks)
+
+test('a table that is dropped while coffre waits for it is no part of the backup', async () => {
+  await database.sql('CREATE TABLE b AS SELECT 1 AS n')
+  const psql = spawn('psql', ['-X', '-q', '-d', conninfoOf(database.name)], {
+    stdio: ['pipe', 'ignore', 'inherit'],
+  })
+  psql.stdin.write('BEGIN; DROP TABLE b;\n')
+  const waits = (who: string): Promise<boolean> =>
+    database
+      .sql(
+        `SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE relation = 'b'::regclass AND ${who}`,
+      )
+      .then((count) => count !== '0')
+  await eventually('the table is held', () => waits(`mode = 'AccessExclusiveLock'`))
+  const backup = startCoffre(['backup', '--json'], { cwd: workshop.folder })
+  await eventually('coffre waits', () => waits(`application_name = 'coffre shop' AND NOT granted`))
+  psql.stdin.end('COMMIT;\n')
+  const { status, stdout, stderr } = await backup.ended
+  assert.equal(status, 0, stderr)
+  assert.equal((JSON.parse(stdout) as { tables: number }).tables, 2)
+})
+
+test('a server that stops at once in the middle fails the backup; one that is down is told from one that refuses', async () => {
   await using server = await startOwnServer()
-  const database = await makeDatabase('stopped', server.server)
-  await database.sql(rows)
-  await using workshop = await makeShop(database)
-  await using held = await holdBackup(database, 'z', ['backup'], { cwd: workshop.folder })
+  const doomed = await makeDatabase('stopped', server.server)
+  await doomed.sql('CREATE TABLE a AS SELECT 1 AS n; CREATE TABLE z AS SELECT 1 AS n;')
+  await using shop = await makeWorkshop({ sources: { shop: { url: doomed.url, jobs: 2 } } })
+  await using held = await holdBackup(doomed, 'z', ['backup'], { cwd: shop.folder })
   const stoppedAt = performance.now()
   await server.stopImmediately()
-  assertFailed(await held.ended, { status: 1, says: /connection|server/ })
+  assertFailed(await held.ended, 1, /connection|server/)
   assert.ok(performance.now() - stoppedAt < 10_000)
-  await assertNothingCommitted(workshop)
-  const down = await workshop.coffre(['backup'], { status: 1 })
-  assert.match(down.stderr, /hint: check that the server is up/)
+  assert.deepEqual(await manifestsIn(join(shop.folder, 'repository')), [])
+  assertFailed(await shop.coffre(['backup'], { status: 1 }), 1, /hint: check that the server is up/)
 })

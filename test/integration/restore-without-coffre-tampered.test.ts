@@ -13,6 +13,7 @@ import { parseKeyring, type Keyring } from '../../src/model/keyring.ts'
 import { makeWorkshop, type Workshop } from '../support/coffre.ts'
 import { makeDatabase, type TestDatabase } from '../support/postgres.ts'
 import { page, shellBlocks, StockMachine, workFolder } from '../support/stock-procedure.ts'
+import { damagedRepository, readDamages, readVector, vectorNames } from '../support/vectors.ts'
 import { ed25519Parameters, GnupgHome } from '../unit/openpgp-gnupg.ts'
 
 let database: TestDatabase
@@ -246,3 +247,30 @@ test('a backup of another repository under the same root is not taken for one of
     forge(keyring, { ...readKeyring(keyring), repository: '0'.repeat(32) }, stranger.fingerprint)
   })
 })
+
+/** Damages of the format vectors that the page need not see: it reads neither of these files. */
+const unseen = ["another repository's id", 'a genuine keyring under another number']
+
+for (const name of vectorNames()) {
+  const vector = readVector(name)
+  for (const damage of readDamages(vector)) {
+    const { open, read, verify } = damage.expect
+    const vouchedFor = damage.change.some((change) => change.do === 'recount')
+    const concerns = [open, read].includes('ERR_SIGNATURE') || (verify === 'ERR_DIGEST' && !vouchedFor)
+    if (!concerns || unseen.includes(damage.name)) continue
+
+    test(`${name}, damaged: ${damage.name}`, async () => {
+      using damaged = await damagedRepository(vector, damage)
+      const variables = {
+        REPOSITORY: damaged.path,
+        SOURCE: vector.source,
+        BACKUP: damaged.id,
+        ROOT: vector.root,
+      }
+      const { status, said } = await machine.run(shellBlocks(page), { cwd: damaged.path, variables })
+      assert.notEqual(status, 0, said)
+      assert.match(said, /^STOP: /m)
+      assert.doesNotMatch(said, /OK: block 5/)
+    })
+  }
+}

@@ -5,9 +5,9 @@
 /* oxlint-disable typescript/no-floating-promises -- node:test itself waits for what test() returns */
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { assertSameDatabase } from '../compare/compare-databases.ts'
 import { makeWorkshop, type Workshop } from '../support/coffre.ts'
@@ -273,6 +273,5 @@ function plantStranger(machine: StockMachine, workshop: Workshop, folder: string
     `${plain}.zst`,
   ])
   cpSync(`${plain}.gpg`, join(folder, '0999.sql.zst.gpg'))
-  assert.ok(readdirSync(dirname(join(folder, 'x'))).includes('0999.sql.zst.gpg'))
   rmSync(scratch, { recursive: true })
 }

@@ -67,8 +67,8 @@ test('a database without a TCP port goes round through its command prefix, and t
   const restored = await workshop.json(['restore', 'latest', ...named, '--identity', workshop.identity()])
   assert.equal(restored['ok'], true)
   await assertSameDatabase(database.conninfo, database.restored.conninfo)
-  const programs = new Set((await prefix.calls()).map((words) => words.split(' ')[0]))
-  assert.deepEqual([...programs].sort(), ['pg_dump', 'pg_dumpall', 'pg_restore', 'psql'])
+  const programs = new Set((await prefix.calls()).map((words) => words.split(' ')[0] ?? ''))
+  assert.deepEqual(programs, new Set(['psql', 'pg_dump', 'pg_dumpall', 'pg_restore']))
   const words = (await prefix.calls()).join('\n')
   assert.doesNotMatch(words, /host=/, 'where the server is, only the prefix knows')
 

@@ -30,13 +30,12 @@ test('a database goes round through an S3 bucket', async () => {
       prefix: 'postgres/daily',
       credentials: { writer: files },
     }
+    const place = ['--s3', bucket.name, '--provider', 'ceph', '--endpoint', endpoint, '--prefix', s3.prefix]
+    const access = ['--access-key-file', files.access_key_file, '--secret-key-file', files.secret_key_file]
     await using workshop = await makeWorkshop({
       sources: { cloud: { url: database.url } },
       repositories: { main: { s3 } },
-      initRepository: [
-        ...['--s3', bucket.name, '--provider', 'ceph', '--endpoint', endpoint, '--prefix', 'postgres/daily'],
-        ...['--access-key-file', files.access_key_file, '--secret-key-file', files.secret_key_file],
-      ],
+      initRepository: [...place, ...access],
     })
     const made = (await workshop.json(['backup'])) as {
       id: string

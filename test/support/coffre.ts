@@ -98,7 +98,7 @@ export interface Workshop extends AsyncDisposable {
 export async function makeWorkshop(options: WorkshopOptions): Promise<Workshop> {
   const folder = mkdtempSync(join(tmpdir(), 'coffre-test-'))
   const readers = await Promise.all(
-    (options.readers ?? ['alice']).map((one) => (typeof one === 'string' ? makeReader(one) : one)),
+    (options.readers ?? ['alice']).map(async (one) => (typeof one === 'string' ? makeReader(one) : one)),
   )
   for (const { name, publicKey, secretKey } of readers) {
     await writeFile(join(folder, `${name}.asc`), publicKey)

@@ -4,7 +4,6 @@
  */
 import assert from 'node:assert/strict'
 import { spawn, type ChildProcess } from 'node:child_process'
-import { once } from 'node:events'
 import { startCoffre, type Outcome, type RunOptions } from './coffre.ts'
 import { eventually } from './patience.ts'
 import { conninfoOf, type TestDatabase } from './postgres.ts'
@@ -14,10 +13,137 @@ export interface HeldBackup extends AsyncDisposable {
   readonly ended: Promise<Outcome>
   /** Of the session that holds the snapshot. */
   readonly snapshotBackend: number
-  /** Of the sessions that wait: lanes and pg_dump. */
-  waiting(): Promise<readonly { readonly pid: number; readonly query: string }[]>
+  /** The session of a lane that waits (`COPY`), or pg_dump's (`LOCK TABLE`). */
+  waiting(statement: 'COPY' | 'LOCK TABLE'): Promise<number>
   /** Lets it go on, after `first` was run where the lock is held. */
   release(first?: string): Promise<void>
+}
+
+/**
+ * Starts `coffre` with `args` and holds it. The lock is held first, so that coffre must wait for it; then another is
+ * asked for behind coffre's back and the first let go, until coffre's snapshot has the table and all later sessions
+ * queue behind the one that was asked for last.
+ */
+export async function holdBackup(
+  database: TestDatabase,
+  table: string,
+  args: readonly string[],
+  options: RunOptions,
+): Promise<HeldBackup> {
+  const gate = new Gate(database, table)
+  await gate.close()
+  const { child, ended } = startCoffre(args, options)
+  const end = async (): Promise<void> => {
+    child.kill('SIGKILL')
+    await gate.open()
+    await ended
+  }
+  try {
+    await gate.letSnapshotThrough(child)
+    const waiting: HeldBackup['waiting'] = async (statement) =>
+      await eventually(
+        `${statement} waits`,
+        async () => (await gate.queue()).find(({ query }) => query.startsWith(statement))?.pid,
+      )
+    await waiting('COPY')
+    return {
+      child,
+      ended,
+      snapshotBackend: (await gate.snapshot()) ?? assert.fail('the snapshot is gone'),
+      waiting,
+      release: (first) => gate.open(first),
+      [Symbol.asyncDispose]: end,
+    }
+  } catch (error) {
+    await end()
+    throw error
+  }
+}
+
+/** A session that holds or asks for the table. */
+interface Request {
+  readonly pid: number
+  readonly application: string
+  readonly state: string
+  readonly mode: string
+  readonly granted: boolean
+  readonly query: string
+}
+
+class Gate {
+  readonly #database: TestDatabase
+  readonly #table: string
+  #lock: ExclusiveLock | undefined
+  #count = 0
+
+  constructor(database: TestDatabase, table: string) {
+    this.#database = database
+    this.#table = table
+  }
+
+  /** Asks for the table behind whoever has it or waits for it now; then lets go what was held before. */
+  async close(): Promise<void> {
+    this.#count += 1
+    const before = this.#lock
+    const lock = new ExclusiveLock(this.#database, this.#table, `gate_${process.pid}_${this.#count}`)
+    this.#lock = lock
+    await eventually('the gate asks for the table', async () => await this.#isAsking(lock))
+    await before?.end()
+  }
+
+  async letSnapshotThrough(coffre: ChildProcess): Promise<void> {
+    while ((await this.snapshot()) === undefined) {
+      await eventually('coffre comes to the table', async () => {
+        assert.equal(coffre.exitCode, null, 'coffre ended before it was held')
+        return (await this.queue()).length > 0 || (await this.snapshot()) !== undefined
+      })
+      if ((await this.snapshot()) === undefined) await this.close()
+      assert.ok(this.#count < 10, 'coffre never took its snapshot')
+    }
+  }
+
+  /** The session of coffre that has locked the table for as long as it takes. */
+  async snapshot(): Promise<number | undefined> {
+    return (await this.#requests()).find(
+      ({ mode, granted, application, state }) =>
+        mode === 'AccessShareLock' &&
+        granted &&
+        application.startsWith('coffre ') &&
+        state === 'idle in transaction',
+    )?.pid
+  }
+
+  /** Who waits to read the table. */
+  async queue(): Promise<readonly Request[]> {
+    return (await this.#requests()).filter(({ mode, granted }) => mode === 'AccessShareLock' && !granted)
+  }
+
+  async open(first?: string): Promise<void> {
+    const lock = this.#lock
+    this.#lock = undefined
+    if (lock !== undefined && first !== undefined) {
+      lock.run(`${first} COMMIT;`)
+      await eventually('the statement was run', async () => !(await this.#isAsking(lock)))
+    }
+    await lock?.end()
+  }
+
+  async #isAsking(lock: ExclusiveLock): Promise<boolean> {
+    return (await this.#requests()).some(
+      ({ mode, application }) => mode === 'AccessExclusiveLock' && application === lock.name,
+    )
+  }
+
+  async #requests(): Promise<readonly Request[]> {
+    const lines = await this.#database.sql(`SELECT row_to_json(r) FROM (
+      SELECT a.pid, a.application_name AS application, a.state, l.mode, l.granted, a.query
+      FROM pg_locks l JOIN pg_stat_activity a USING (pid) JOIN pg_database d ON d.oid = l.database AND d.datname = current_database()
+      WHERE l.locktype = 'relation' AND l.relation = '${this.#table}'::regclass) r`)
+    return lines
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => JSON.parse(line) as Request)
+  }
 }
 
 /** An exclusive lock on the table, held or asked for by a psql of its own. */
@@ -29,13 +155,8 @@ class ExclusiveLock {
   constructor(database: TestDatabase, table: string, name: string) {
     this.name = name
     this.#database = database
-    this.#psql = spawn(
-      'psql',
-      ['-X', '-q', '-d', `${conninfoOf(database.name, database.server)} application_name=${name}`],
-      {
-        stdio: ['pipe', 'ignore', 'ignore'],
-      },
-    )
+    const conninfo = `${conninfoOf(database.name, database.server)} application_name=${name}`
+    this.#psql = spawn('psql', ['-X', '-q', '-d', conninfo], { stdio: ['pipe', 'ignore', 'ignore'] })
     this.#psql.stdin?.on('error', () => undefined)
     this.run(`BEGIN; LOCK TABLE ${table} IN ACCESS EXCLUSIVE MODE;`)
   }
@@ -44,121 +165,10 @@ class ExclusiveLock {
     this.#psql.stdin?.write(`${text}\n`)
   }
 
-  /** What was run is done, and the lock free. */
-  async commit(): Promise<void> {
-    const ended = once(this.#psql, 'close')
-    this.#psql.stdin?.end('COMMIT;\n')
-    await ended
-  }
-
   async end(): Promise<void> {
     const terminate = `SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = '${this.name}'`
     // Where the server is gone, so is the lock.
     await this.#database.sql(terminate).catch(() => undefined)
     this.#psql.kill()
-  }
-}
-
-interface Request {
-  readonly pid: number
-  readonly application: string
-  readonly state: string
-  readonly mode: string
-  readonly granted: boolean
-  readonly query: string
-}
-
-async function requests(database: TestDatabase, table: string): Promise<readonly Request[]> {
-  const lines = await database.sql(`SELECT row_to_json(r) FROM (
-    SELECT a.pid, a.application_name AS application, a.state, l.mode, l.granted, a.query
-    FROM pg_locks l JOIN pg_stat_activity a USING (pid)
-    WHERE l.locktype = 'relation' AND l.relation = '${table}'::regclass AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())) r`)
-  return lines
-    .split('\n')
-    .filter((line) => line !== '')
-    .map((line) => JSON.parse(line) as Request)
-}
-
-const exclusive = ({ mode }: Request): boolean => mode === 'AccessExclusiveLock'
-const shared = ({ mode }: Request): boolean => mode === 'AccessShareLock'
-
-/**
- * Starts `coffre` with `args` and holds it. The lock is held first, so that coffre must wait for it; then another is
- * asked for behind coffre's back and the first let go, until coffre's snapshot has the table and all later sessions
- * queue behind the one that was asked for last.
- */
-export async function holdBackup(
-  database: TestDatabase,
-  table: string,
-  args: readonly string[],
-  options: RunOptions & {
-    /** Statements for the transaction that coffre first waits for. */
-    readonly whileLocked?: string
-  },
-): Promise<HeldBackup> {
-  let count = 0
-  const ask = async (): Promise<ExclusiveLock> => {
-    const name = `gate_${process.pid}_${++count}`
-    const lock = new ExclusiveLock(database, table, name)
-    await eventually(`${name} asks for the lock`, async () =>
-      (await requests(database, table)).some((one) => exclusive(one) && one.application === name),
-    )
-    return lock
-  }
-  const snapshotOf = (all: readonly Request[]): Request | undefined =>
-    all.find(
-      (one) =>
-        shared(one) &&
-        one.granted &&
-        one.application.startsWith('coffre ') &&
-        one.state === 'idle in transaction',
-    )
-  let lock = await ask()
-  if (options.whileLocked !== undefined) lock.run(options.whileLocked)
-  const { child, ended } = startCoffre(args, options)
-  for (let round = 1; ; round += 1) {
-    const all = await eventually('coffre comes to the lock', async () => {
-      assert.equal(
-        child.exitCode,
-        null,
-        `coffre ended early: ${child.exitCode === null ? '' : (await ended).stderr}`,
-      )
-      const found = await requests(database, table)
-      return (snapshotOf(found) !== undefined || found.some((one) => shared(one) && !one.granted)) && found
-    })
-    if (snapshotOf(all) !== undefined) break
-    assert.ok(round < 10, 'coffre never took its snapshot')
-    const next = await ask()
-    await (round === 1 ? lock.commit() : lock.end())
-    lock = next
-  }
-  const waiting = async (): Promise<readonly Request[]> =>
-    (await requests(database, table)).filter((one) => shared(one) && !one.granted)
-  const snapshot = await eventually(
-    'a lane waits',
-    async () =>
-      (await waiting()).some(({ query }) => query.startsWith('COPY')) &&
-      snapshotOf(await requests(database, table)),
-  )
-  return {
-    child,
-    ended,
-    snapshotBackend: snapshot.pid,
-    waiting,
-    release: async (first) => {
-      if (first !== undefined) {
-        lock.run(first)
-        await eventually(
-          'the statement was run',
-          async () => !(await requests(database, table)).some((one) => one.application === lock.name),
-        )
-      }
-      await lock.end()
-    },
-    [Symbol.asyncDispose]: async () => {
-      child.kill('SIGKILL')
-      await lock.end()
-      await ended
-    },
   }
 }

@@ -48,7 +48,10 @@ export function xxh64(bytes: Buffer, seed: bigint): bigint {
 export const highSeed = BigInt(`0x${Buffer.from('coffre', 'latin1').toString('hex')}`)
 
 /** `rows`: lines of COPY text without their newline. */
-export function referenceDigest(rows: readonly Uint8Array[]): { readonly rows: number; readonly digest: string } {
+export function referenceDigest(rows: readonly Uint8Array[]): {
+  readonly rows: number
+  readonly digest: string
+} {
   const sum = (seed: bigint): string =>
     mod64(rows.reduce((total, row) => total + xxh64(Buffer.from(row), seed), 0n))
       .toString(16)

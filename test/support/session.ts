@@ -18,6 +18,19 @@ export function openSession(
   return PsqlSession.open(access, { environment, signal, applicationName: 'coffre test' })
 }
 
+/** Lends a session of its own, which ends with the work. */
+export async function withSession<T>(
+  access: ServerAccess,
+  work: (session: PsqlSession) => Promise<T>,
+): Promise<T> {
+  const session = await openSession(access)
+  try {
+    return await work(session)
+  } finally {
+    session.kill()
+  }
+}
+
 /** What one statement of COPY … TO STDOUT sends. */
 export async function copied(session: PsqlSession, statement: string): Promise<Buffer> {
   const parts: Buffer[] = []

@@ -20,7 +20,11 @@ import { socketFolder, sql } from '../support/postgres.ts'
 import { holds } from '../support/property.ts'
 import { copied, openSession, testAccess } from '../support/session.ts'
 
-const urls: readonly (readonly [url: string, parameters: Readonly<Record<string, string>>, password?: string])[] = [
+const urls: readonly (readonly [
+  url: string,
+  parameters: Readonly<Record<string, string>>,
+  password?: string,
+])[] = [
   ['postgres://', {}],
   ['postgresql://', {}],
   ['postgres:///koprogo', { dbname: 'koprogo' }],
@@ -42,8 +46,14 @@ const urls: readonly (readonly [url: string, parameters: Readonly<Record<string,
   ['postgres://a,b:5433,[::1]:5434/d', { host: 'a,b,::1', port: ',5433,5434', dbname: 'd' }],
   ['postgres://a,b/d', { host: 'a,b', dbname: 'd' }],
   ['postgres://%2Frun%2Fpostgresql/d', { host: '/run/postgresql', dbname: 'd' }],
-  ['postgres:///d?host=%2Frun%2Fpostgresql&port=5433', { host: '/run/postgresql', port: '5433', dbname: 'd' }],
-  ['postgres://h/d?sslmode=verify-full&connect_timeout=10', { host: 'h', dbname: 'd', sslmode: 'verify-full', connect_timeout: '10' }],
+  [
+    'postgres:///d?host=%2Frun%2Fpostgresql&port=5433',
+    { host: '/run/postgresql', port: '5433', dbname: 'd' },
+  ],
+  [
+    'postgres://h/d?sslmode=verify-full&connect_timeout=10',
+    { host: 'h', dbname: 'd', sslmode: 'verify-full', connect_timeout: '10' },
+  ],
   ['postgres://h/d?options=-c%20geqo%3Doff', { host: 'h', dbname: 'd', options: '-c geqo=off' }],
   ['postgres://h/d?application_name=a=b', { host: 'h', dbname: 'd', application_name: 'a=b' }],
   ['postgres://h/d?', { host: 'h', dbname: 'd' }],
@@ -101,7 +111,11 @@ test('what cannot be read is refused, and nothing of it is shown: it may hold a 
       (error) => {
         assert.ok(coded('ERR_CONFIG')(error), url)
         assert.ok(error instanceof CoffreError)
-        assert.doesNotMatch(`${error.message} ${error.hint} ${inspect(error)}`, /secret@|secret%|=secret|ana/, url)
+        assert.doesNotMatch(
+          `${error.message} ${error.hint} ${inspect(error)}`,
+          /secret@|secret%|=secret|ana/,
+          url,
+        )
         return true
       },
       url,
@@ -120,35 +134,70 @@ test('a password is in nothing that is printed or handed to a program', async (t
 })
 
 test('any text is read or refused, with ERR_CONFIG and nothing else', async (t) => {
-  const parts = fc.constantFrom('postgres://', '@', ':', '/', '?', '#', '%', '%41', '[', ']', ',', '=', '&', 'a', '5')
-  const property = fc.property(fc.array(fc.oneof(parts, fc.string({ unit: 'binary', maxLength: 3 }))), (texts) => {
-    try {
-      parsePostgresUrl(texts.join(''))
-    } catch (error) {
-      coded('ERR_CONFIG')(error)
-    }
-  })
+  const parts = fc.constantFrom(
+    'postgres://',
+    '@',
+    ':',
+    '/',
+    '?',
+    '#',
+    '%',
+    '%41',
+    '[',
+    ']',
+    ',',
+    '=',
+    '&',
+    'a',
+    '5',
+  )
+  const property = fc.property(
+    fc.array(fc.oneof(parts, fc.string({ unit: 'binary', maxLength: 3 }))),
+    (texts) => {
+      try {
+        parsePostgresUrl(texts.join(''))
+      } catch (error) {
+        coded('ERR_CONFIG')(error)
+      }
+    },
+  )
   await holds(t, property, 1000)
 })
 
 test('where something is, for messages', () => {
   const access = parsePostgresUrl('postgres://ana:secret@db.example:5433/d?application_name=x')
   assert.equal(describeAccess(access), 'database "d" as ana at db.example:5433')
-  const behind: ServerAccess = { prefix: ['docker', 'exec'], parameters: { dbname: 'it\'s "d"' }, password: undefined }
+  const behind: ServerAccess = {
+    prefix: ['docker', 'exec'],
+    parameters: { dbname: 'it\'s "d"' },
+    password: undefined,
+  }
   assert.equal(describeAccess(behind), 'database "it\'s \\"d\\"" behind docker exec')
-  assert.equal(describeAccess({ ...behind, prefix: [], parameters: {} }), 'database "(default)" at local socket')
+  assert.equal(
+    describeAccess({ ...behind, prefix: [], parameters: {} }),
+    'database "(default)" at local socket',
+  )
 })
 
 /** What psql says of a place that is not there: libpq's own reading of it. */
 function said(address: string): string {
-  const { status, stderr } = spawnSync('psql', ['-X', '-w', '-d', address, '-c', 'SELECT 1'], { encoding: 'utf8' })
+  const { status, stderr } = spawnSync('psql', ['-X', '-w', '-d', address, '-c', 'SELECT 1'], {
+    encoding: 'utf8',
+  })
   assert.equal(status, 2, `${address}: ${stderr}`)
   return stderr
 }
 
 /** As long as a name can be, whatever its characters: 63 bytes. */
 const name = fc
-  .string({ unit: fc.oneof(fc.constantFrom(...'\'"\\ =:%/@-$\n\t{}'), fc.string({ unit: 'binary', minLength: 1, maxLength: 1 })), minLength: 1, maxLength: 20 })
+  .string({
+    unit: fc.oneof(
+      fc.constantFrom(...Array.from('\'"\\ =:%/@-$\n\t{}')),
+      fc.string({ unit: 'binary', minLength: 1, maxLength: 1 }),
+    ),
+    minLength: 1,
+    maxLength: 20,
+  })
   .filter((text) => !text.includes('\0') && Buffer.byteLength(text) <= 63)
 
 test('any value goes through a conninfo string to the server unchanged', async (t) => {
@@ -166,7 +215,8 @@ test('a URL means to coffre what it means to libpq', async (t) => {
     (one: string) => `postgres://postgres@${host}/absent%20${one}`,
     (one: string) => `postgres://absent%20${one}@${host}/postgres`,
     (one: string) => `postgresql:///absent%20${one}?host=${host}&user=postgres`,
-    (one: string) => `postgres://nobody@127.0.0.1:1/nothing?dbname=absent%20${one}&host=${host}&user=postgres&port=5432`,
+    (one: string) =>
+      `postgres://nobody@127.0.0.1:1/nothing?dbname=absent%20${one}&host=${host}&user=postgres&port=5432`,
   )
   const property = fc.property(encoded, shape, (one, urlOf) => {
     const url = urlOf(one)
@@ -176,7 +226,17 @@ test('a URL means to coffre what it means to libpq', async (t) => {
 })
 
 test('databases with difficult names are reached, by psql and for every program after it', async (t) => {
-  const names = ['a=b', "it's", 'back\\slash', '-leading', 'postgres://h/d', 'host=nowhere', 'two words', 'Ünï "q"', "\\'"]
+  const names = [
+    'a=b',
+    "it's",
+    'back\\slash',
+    '-leading',
+    'postgres://h/d',
+    'host=nowhere',
+    'two words',
+    'Ünï "q"',
+    "\\'",
+  ]
   for (const one of names) {
     const database = `${one} ${process.pid}`
     await t.test(one, async () => {
@@ -201,13 +261,16 @@ test('any password without a line break opens the session it belongs to', async 
     parameters: { host: own.socketFolder, user: 'guarded', dbname: 'postgres' },
     password: new Secret(password),
   })
-  const unit = fc.constantFrom(...':\\\'" *#%@/éß€😀ab1')
+  const unit = fc.constantFrom(...Array.from(':\\\'" *#%@/éß€😀ab1'))
   const property = fc.asyncProperty(fc.string({ unit, minLength: 1, maxLength: 12 }), async (password) => {
     await sql('postgres', `ALTER ROLE guarded PASSWORD ${quoteLiteral(password)}`, [], own.server)
     const session = await openSession(access(password))
     assert.equal((await copied(session, 'COPY (SELECT current_user) TO STDOUT')).toString(), 'guarded\n')
     await session.close()
-    await assert.rejects(openSession(access(`${password}x`)), coded('ERR_CONNECT', /password authentication failed/))
+    await assert.rejects(
+      openSession(access(`${password}x`)),
+      coded('ERR_CONNECT', /password authentication failed/),
+    )
   })
   await holds(t, property, 15)
 })

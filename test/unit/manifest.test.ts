@@ -156,7 +156,7 @@ test('as many chunk digests as there are chunks, no more and no less', () => {
   refuses(withRows({ chunks: before.chunks.slice(1) }), /is not possible$/)
   refuses(withRows({ chunks: [...before.chunks, before.sha256] }), /is not possible$/)
   refuses(withRows({ chunks: [] }), /is not possible$/)
-  refuses(sampleManifest({ chunkBytes: (chunkBytes / 2) as typeof chunkBytes }))
+  refuses(sampleManifest({ chunkBytes: chunkBytes / 2 }))
   for (const bytes of [chunkBytes - 1, chunkBytes, chunkBytes + 1]) {
     const exact = sampleArtifact('rows', 'rows/0001.sql.zst.gpg', { bodyBytes: bytes - 94 })
     assert.equal(exact.chunks.length, bytes > chunkBytes ? 2 : 1)

@@ -194,7 +194,10 @@ for (const [what, program, status, stderr, code, hint] of said) {
     assert.equal(error.code, code, error.message)
     assert.match(error.hint, hint)
     assert.ok(error.message.startsWith(`${program} ended with `), error.message)
-    assert.match(error.message, typeof status === 'number' ? new RegExp(`with status ${status}: `) : /with SIGKILL: /)
+    assert.match(
+      error.message,
+      typeof status === 'number' ? new RegExp(`with status ${status}: `) : /with SIGKILL: /,
+    )
   })
 }
 
@@ -233,9 +236,18 @@ test('where the middle of a long message was lost, its rest shows nothing, and t
 
 test('a value that the server quotes in its error is not told', () => {
   for (const [told, shown] of [
-    ['22P02: invalid input syntax for type integer: "secret"', '22P02: invalid input syntax for type integer: "…"'],
-    ['22003: value "12345678901" is out of range for type integer', '22003: value "…" is out of range for type integer'],
-    ['22P02: invalid input syntax for type json: "secret\nsecret', '22P02: invalid input syntax for type json: "…"'],
+    [
+      '22P02: invalid input syntax for type integer: "secret"',
+      '22P02: invalid input syntax for type integer: "…"',
+    ],
+    [
+      '22003: value "12345678901" is out of range for type integer',
+      '22003: value "…" is out of range for type integer',
+    ],
+    [
+      '22P02: invalid input syntax for type json: "secret\nsecret',
+      '22P02: invalid input syntax for type json: "…"',
+    ],
     ['22P04: missing data for column "born"', '22P04: missing data for column "born"'],
     ['42P01: relation "public.a" does not exist', '42P01: relation "public.a" does not exist'],
   ]) {
