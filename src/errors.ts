@@ -38,7 +38,10 @@ const table = {
   ERR_PROGRAM: { exitStatus: 1, hint: 'check that the program is installed and the command prefix is right' },
   ERR_POSTGRES: { exitStatus: 1, hint: 'the server said this; its log may say more' },
   ERR_CONNECT: { exitStatus: 1, hint: 'check the address, the user and the password (PGPASSFILE) with psql' },
-  ERR_SOURCE: { exitStatus: 1, hint: 'see to what the message names on the source, then run the backup again' },
+  ERR_SOURCE: {
+    exitStatus: 1,
+    hint: 'see to what the message names on the source, then run the backup again',
+  },
   ERR_DESTINATION: { exitStatus: 1, hint: 'choose the name of a database that does not exist yet' },
   ERR_MISMATCH: {
     exitStatus: 1,

@@ -130,6 +130,7 @@ function processExists(pid: number): boolean {
 }
 
 async function main(): Promise<void> {
+  outliveReaders()
   const terminal = processTerminal()
   const host: CliHost = {
     terminal,
@@ -143,6 +144,7 @@ async function main(): Promise<void> {
     },
     environment: process.env,
     folder: process.cwd(),
+    uid: process.getuid?.(),
     home,
     openStore,
     createBucket: async (config) => createBucket(await s3Settings(config, 'writer')),
@@ -160,14 +162,26 @@ async function main(): Promise<void> {
 
 function fail(terminal: Terminal, thrown: unknown): void {
   if (thrown instanceof CommanderError && thrown.exitCode === 0) return
-  const usage = thrown instanceof CommanderError
-  const error = usage
-    ? new CoffreError('ERR_USAGE', thrown.message.replace(/^error: /, '').replaceAll('\n', ' '))
-    : asCoffreError(thrown)
+  const error = thrown instanceof CommanderError ? usageError(thrown) : asCoffreError(thrown)
   process.exitCode = error.exitStatus
   if (process.argv.includes('--json')) process.stderr.write(`${JSON.stringify(errorDocument(error))}\n`)
   else sayError(terminal, error)
   if (error.code === 'ERR_INTERNAL' && error.stack !== undefined) terminal.say(error.stack)
+}
+
+function usageError({ code, message }: CommanderError): CoffreError {
+  // Commander wanted to print its help instead.
+  if (code === 'commander.help') return new CoffreError('ERR_USAGE', 'a command is missing, or is not one')
+  return new CoffreError('ERR_USAGE', message.replace(/^error: /, '').replaceAll('\n', ' '))
+}
+
+/** Whoever reads the output may go away (`| head`): what is under way is done all the same, and its status told. */
+function outliveReaders(): void {
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') throw error
+    })
+  }
 }
 
 await main()

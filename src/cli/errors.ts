@@ -1,6 +1,7 @@
 /** An error as people and scripts read it: always on stderr, always with the next thing to type. */
 import type { CoffreError } from '../errors.ts'
 import type { Terminal } from './terminal.ts'
+import { visible } from './visible.ts'
 
 export interface ErrorDocument {
   readonly error: {
@@ -19,9 +20,4 @@ export function sayError(terminal: Terminal, error: CoffreError, before = ''): v
   terminal.sayOver?.('')
   terminal.say(`coffre: error: ${before}${visible(error.message)}`)
   terminal.say(`coffre: hint: ${visible(error.hint)}`)
-}
-
-/** Names come from outside: no control character of theirs reaches a terminal. */
-function visible(text: string): string {
-  return text.replace(/(?!\n)\p{Cc}/gu, (character) => JSON.stringify(character).slice(1, -1))
 }

@@ -11,8 +11,9 @@ import { verifyCommand, type VerifyOptions } from './commands/verify.ts'
 import { Session, type CliHost, type GlobalOptions } from './session.ts'
 
 const exitStatuses = `
-Exit status: 0 done, 1 failed, 2 usage or configuration, 3 done but degraded, 5 no such backup, 6 another run holds
-the lease, 7 no identity that opens it, 8 signature or digest mismatch, 130 interrupted.`
+Exit status: 0 done, 1 failed, 2 usage or configuration, 3 done but degraded,
+5 no such backup, 6 another run holds the lease, 7 no identity that opens it,
+8 signature or digest mismatch, 130 interrupted.`
 
 /** `--version` prints `version`. Every action gets a Session made from the options it was called with. */
 export function buildProgram(host: CliHost, version: string): Command {
@@ -64,17 +65,14 @@ function addMaking(program: Command, session: () => Session): void {
         'the S3 access key; without it, the usual AWS environment and profiles',
       )
       .option('--secret-key-file <file>', 'the S3 secret key')
-      .option(
-        '--recipient <file>',
-        'a public key that may read the backups; repeat it for more',
-        collect,
-        [],
-      ),
+      .option('--recipient <file>', 'a public key that may read the backups; repeat it for more', collect),
     [
       'coffre init',
-      'coffre init --yes --source koprogo --run "docker exec -i koprogo-postgres" --database koprogo_db --user koprogo --directory /mnt/nas/coffre --recipient alice.asc',
+      'coffre init --yes --source koprogo --run "docker exec -i koprogo-postgres" \\\n    --database koprogo_db --user koprogo --directory /mnt/nas/coffre \\\n    --recipient alice.asc',
     ],
-  ).action((options: InitOptions) => initCommand(session(), options))
+  ).action(({ recipient = [], ...options }: Omit<InitOptions, 'recipient'> & Partial<InitOptions>) =>
+    initCommand(session(), { ...options, recipient }),
+  )
   examples(
     program
       .command('backup')
@@ -95,8 +93,8 @@ function addMaking(program: Command, session: () => Session): void {
       .addOption(identityOption())
       .addOption(passphraseOption()),
     [
-      'coffre restore latest --to postgres://postgres@localhost/koprogo_restored --identity alice-secret.asc',
-      'coffre restore 20261123T020000Z-7f3a9c2e --to-source koprogo --database koprogo_restored --identity alice-secret.asc',
+      'coffre restore latest --identity alice-secret.asc \\\n    --to postgres://postgres@localhost/koprogo_restored',
+      'coffre restore 20261123T020000Z-7f3a9c2e --identity alice-secret.asc \\\n    --to-source koprogo --database koprogo_restored',
     ],
   ).action((id: string, options: RestoreOptions) => restoreCommand(session(), id, options))
   examples(
@@ -138,7 +136,10 @@ function addReading(program: Command, session: () => Session): void {
 }
 
 function addConfig(program: Command, session: () => Session): void {
-  const config = program.command('config').description('the configuration itself')
+  const config = examples(program.command('config').description('the configuration itself'), [
+    'coffre config check',
+    'coffre config schema > coffre.schema.json',
+  ])
   examples(config.command('schema').description('its JSON Schema, for editors'), [
     'coffre config schema > coffre.schema.json',
   ]).action(() => configSchemaCommand(session()))
@@ -160,7 +161,7 @@ const identityOption = (): Option =>
 const passphraseOption = (): Option =>
   new Option('--passphrase-file <file>', 'holds its passphrase; without it you are asked')
 
-function collect(value: string, before: readonly string[]): readonly string[] {
+function collect(value: string, before: readonly string[] = []): readonly string[] {
   return [...before, value]
 }
 

@@ -5,6 +5,7 @@
 import type { Emit, Stage } from '../observe/events.ts'
 import { formatBytes, formatDuration } from './units.ts'
 import type { Terminal } from './terminal.ts'
+import { visible } from './visible.ts'
 
 const titles: Record<Stage, string> = {
   connecting: 'connecting',
@@ -38,18 +39,18 @@ export function progressTeller({ terminal, now, quiet }: ProgressOptions): { emi
     switch (event.type) {
       case 'warning':
         clear()
-        terminal.say(`coffre: warning: ${event.message}\ncoffre: hint: ${event.hint}`)
+        terminal.say(`coffre: warning: ${visible(event.message)}\ncoffre: hint: ${visible(event.hint)}`)
         break
       case 'note':
         if (quiet) break
         clear()
-        terminal.say(event.message)
+        terminal.say(visible(event.message))
         break
       case 'stage':
         stage = { name: event.stage, startedAt: now().getTime(), saidAt: now().getTime() }
         if (quiet) break
         if (sayOver === undefined) terminal.say(`${titles[event.stage]} …`)
-        else sayOver(`${titles[event.stage]} …`)
+        else sayOver(`${titles[event.stage]} …`.slice(0, widthOf(terminal.columns)))
         break
       case 'progress': {
         const at = now().getTime()
@@ -66,17 +67,34 @@ export function progressTeller({ terminal, now, quiet }: ProgressOptions): { emi
   return { emit, end: clear }
 }
 
+/** The line with as much in it as fits; never longer than `columns`, since it could not be written over then. */
 export function progressLine(
   stage: Stage,
   { doneBytes, totalBytes }: { doneBytes: number; totalBytes: number },
   seconds: number,
   columns: number,
 ): string {
+  const title = titles[stage]
   const share = totalBytes > 0 ? Math.min(1, doneBytes / totalBytes) : 1
   const rate = seconds > 0 ? doneBytes / seconds : 0
-  const left = rate > 0 ? formatDuration(Math.max(0, totalBytes - doneBytes) / rate) : '…'
-  const tail = ` ${String(Math.floor(share * 100)).padStart(3)} %  ${formatBytes(doneBytes)} of ${formatBytes(totalBytes)}  ${formatBytes(rate)}/s  ${left} left`
-  const width = Math.max(0, Math.min(30, columns - titles[stage].length - tail.length - 4))
+  const percent = `${String(Math.floor(share * 100)).padStart(3)} %`
+  const done = `${formatBytes(doneBytes)} of ${formatBytes(totalBytes)}`
+  const left = `${rate > 0 ? formatDuration(Math.max(0, totalBytes - doneBytes) / rate) : '…'} left`
+  const tail = ` ${percent}  ${done}  ${formatBytes(rate)}/s  ${left}`
+  const room = widthOf(columns)
+  const width = Math.min(30, room - title.length - tail.length - 4)
   const bar = width < 8 ? '' : ` ${'█'.repeat(Math.round(share * width)).padEnd(width, '░')}`
-  return `${titles[stage]}${bar}${tail}`
+  const lines = [
+    `${title}${bar}${tail}`,
+    `${title} ${percent}  ${done}  ${left}`,
+    `${title} ${percent}  ${left}`,
+    `${percent}  ${left}`,
+    percent,
+  ]
+  return lines.find((line) => line.length <= room) ?? percent.slice(0, room)
+}
+
+/** One less than there is: many terminals begin a new line behind the last column. Some do not know their width. */
+function widthOf(columns: number): number {
+  return columns > 1 ? columns - 1 : 79
 }

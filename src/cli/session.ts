@@ -2,7 +2,7 @@
  * What every command starts from: the configuration, the repository and the keys it names, read once and checked; and how
  * it speaks to people and scripts. Commands are functions over this; only main.ts knows the process behind it.
  */
-import { readFile, stat } from 'node:fs/promises'
+import { open, readFile, stat, type FileHandle } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import {
   parseConfig,
@@ -26,6 +26,8 @@ export interface CliHost {
   readonly context: Omit<Context, 'emit'>
   readonly environment: Readonly<Record<string, string | undefined>>
   readonly folder: string
+  /** Of whoever runs coffre; undefined where the system has none. */
+  readonly uid: number | undefined
   /** The project's own folder: the demo's data and scripts lie below it. */
   readonly home: string
   readonly openStore: (repository: RepositoryConfig, role: 'writer' | 'reader') => Promise<ObjectStore>
@@ -71,7 +73,7 @@ export class Session {
 
   async config(): Promise<Config> {
     const file = await this.configFile()
-    const { text, readableByOthers } = await readConfigFile(file)
+    const { text, readableByOthers } = await readConfigFile(file, this.host.uid)
     return parseConfig(text, { file, environment: this.host.environment, readableByOthers })
   }
 
@@ -94,7 +96,10 @@ export class Session {
         hint: `it has ${[...config.repositories.keys()].join(', ')}`,
       })
     }
-    return await Repository.open(await this.host.openStore(found, role), config.trust.root)
+    const repository = await Repository.open(await this.host.openStore(found, role), config.trust.root)
+    for (const { message, hint } of repository.trust.broken)
+      this.context.emit({ type: 'warning', message, hint })
+    return repository
   }
 
   async signingKey(config: Config): Promise<SigningKey> {
@@ -107,9 +112,23 @@ export class Session {
   }
 }
 
-export async function readConfigFile(file: string): Promise<{ text: string; readableByOthers: boolean }> {
+/**
+ * Its `run:` is executed as whoever runs coffre, so nobody else may own it or write to it (`uid`: ours). Judged and read
+ * over one descriptor. Throws ERR_CONFIG.
+ */
+export async function readConfigFile(
+  file: string,
+  uid: number | undefined,
+): Promise<{ text: string; readableByOthers: boolean }> {
+  let opened: FileHandle | undefined
   try {
-    const { mode } = await stat(file)
+    opened = await open(file)
+    const { mode, uid: owner } = await opened.stat()
+    if (owner !== 0 && uid !== undefined && owner !== uid) {
+      throw new CoffreError('ERR_CONFIG', `${file} belongs to somebody else, who could run commands as you`, {
+        hint: `look at it, then make it yours: chown ${uid} ${file}`,
+      })
+    }
     if ((mode & 0o022) !== 0) {
       throw new CoffreError(
         'ERR_CONFIG',
@@ -117,13 +136,15 @@ export async function readConfigFile(file: string): Promise<{ text: string; read
         { hint: `chmod go-w ${file}` },
       )
     }
-    return { text: await readFile(file, 'utf8'), readableByOthers: (mode & 0o044) !== 0 }
+    return { text: await opened.readFile('utf8'), readableByOthers: (mode & 0o044) !== 0 }
   } catch (cause) {
     if (cause instanceof CoffreError) throw cause
     throw new CoffreError('ERR_CONFIG', `cannot read the configuration ${file}`, {
       cause,
-      hint: 'coffre init writes one',
+      hint: `ls -l ${file} shows whether it is there and yours; coffre init writes one`,
     })
+  } finally {
+    await opened?.close()
   }
 }
 

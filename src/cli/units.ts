@@ -1,4 +1,5 @@
-/** Numbers as people read them. */
+/** Numbers and tables as people read them. */
+import { visibleLine } from './visible.ts'
 
 const units = ['B', 'kB', 'MB', 'GB', 'TB', 'PB'] as const
 
@@ -10,7 +11,7 @@ export function formatBytes(sizeBytes: number): string {
     value /= 1000
     unit += 1
   }
-  return `${unit === 0 ? value : value.toFixed(value < 100 ? 1 : 0)} ${units[unit]}`
+  return `${unit === 0 ? Math.round(value) : value.toFixed(value < 100 ? 1 : 0)} ${units[unit]}`
 }
 
 /** `8 s`, `3 min 20 s`, `2 h 5 min`, `3 days`. */
@@ -25,8 +26,12 @@ export function formatDuration(seconds: number): string {
 
 /** Columns two spaces apart; the ones named are aligned to the right. */
 export function formatTable(rows: readonly (readonly string[])[], right: readonly number[]): string {
-  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)))
-  return rows
+  const shown = rows.map((row) => row.map((cell) => visibleLine(cell)))
+  const widths: number[] = []
+  for (const row of shown) {
+    row.forEach((cell, column) => (widths[column] = Math.max(widths[column] ?? 0, cell.length)))
+  }
+  return shown
     .map((row) =>
       row
         .map((cell, column) =>

@@ -14,6 +14,10 @@ const fingerprint = z.string().regex(/^[0-9A-F]{40}$/)
 const sizeBytes = z.number().int().nonnegative()
 const time = z.iso.datetime()
 
+/** `15.18 (Debian 15.18-0+deb12u1)`: a server's own words end up in RESTORE.md, so they are held to a few characters. */
+export const serverVersionPattern = /^\d[\w.+~ ():-]{0,80}$/
+const version = z.string().regex(serverVersionPattern)
+
 /** Names of sources, in keys and on the command line. */
 export const sourceNamePattern = /^[a-z0-9][a-z0-9_-]{0,62}$/
 
@@ -63,7 +67,7 @@ const manifestSchema = z.strictObject({
   startedAt: time,
   finishedAt: time,
   coffre: z.string(),
-  postgres: z.strictObject({ server: z.string(), pgDump: z.string(), minimumPgRestore: z.string() }),
+  postgres: z.strictObject({ server: version, pgDump: version, minimumPgRestore: version }),
   dumpOptions: z.array(z.string()),
   compression: z.strictObject({ algorithm: z.enum(['zstd', 'gzip']), level: z.number().int() }),
   chunkBytes: z.literal(chunkBytes),

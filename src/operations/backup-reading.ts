@@ -32,6 +32,8 @@ export interface ReadingRequest {
   readonly writer: ArtifactWriter
   readonly lanes: Lanes
   readonly suffix: 'zst' | 'gz'
+  /** Something a person must see to, though the backup is made. */
+  readonly warn: (message: string, hint: string) => void
 }
 
 export interface ReadBackup {
@@ -104,10 +106,14 @@ function programJob(
   program: ClientProgram,
   args: readonly string[],
 ): Job {
+  const whole = artifact.kind === 'globals' ? 'globals' : 'archive'
+  const connection = connectionOf(request)
   return async (run) => {
-    await request.writer.fromLane(artifact, (seal) =>
-      run({ kind: 'seal-program', connection: connectionOf(request), program, arguments: args, seal }, {}),
+    const { warnings } = await request.writer.fromLane(artifact, (seal) =>
+      run({ kind: 'seal-program', connection, program, arguments: args, whole, seal }, {}),
     )
+    for (const warning of warnings)
+      request.warn(warning, 'something was left out of the backup: see to it, or back up as a superuser')
   }
 }
 
@@ -162,6 +168,7 @@ function rowJob(
     const { sequences } = request.snapshot.content
     const blocks = task.blocks.map(({ table, pages }) => ({
       rows: tableRows(request.snapshot, table),
+      oid: catalogTable(request.snapshot, table).oid,
       pages,
     }))
     const last = index === tasks.length - 1
@@ -188,11 +195,15 @@ function rowJob(
   }
 }
 
-function tableRows({ content, handle }: SourceSnapshot, index: number): TableRows {
+function catalogTable({ content }: SourceSnapshot, index: number): CatalogTable {
   const table = content.tables[index]
   if (table === undefined) throw new CoffreError('ERR_INTERNAL', `there is no table ${index} in the plan`)
-  const { schema, name, columns, condition } = table
-  return { schema, name, columns, condition: condition ?? '', encoding: handle.encoding }
+  return table
+}
+
+function tableRows(snapshot: SourceSnapshot, index: number): TableRows {
+  const { schema, name, columns, condition } = catalogTable(snapshot, index)
+  return { schema, name, columns, condition: condition ?? '', encoding: snapshot.handle.encoding }
 }
 
 function blockAt(sealed: ReadonlyMap<number, readonly SealedBlock[]>, task: number, at: number): SealedBlock {

@@ -7,13 +7,14 @@ import { newBackupId, type BackupId } from '../model/backup-id.ts'
 import { encodeJson } from '../model/canonical-json.ts'
 import { parseInventory } from '../model/inventory.ts'
 import { chunkBytes, totalSealedBytes, type Manifest } from '../model/manifest.ts'
+import type { Emit } from '../observe/events.ts'
 import { compressionSuffix, type Compression } from '../pipeline/compression.ts'
 import { Lanes } from '../pipeline/lanes.ts'
 import type { ServerAccess } from '../postgres/conninfo.ts'
 import { dumpOptions, programVersion } from '../postgres/definitions.ts'
 import { SourceSnapshot } from '../postgres/source-snapshot.ts'
 import { Lease } from '../repository/lease.ts'
-import { isBroken, type Backup, type Repository } from '../repository/repository.ts'
+import { isBroken, newestOf, type Backup, type Repository } from '../repository/repository.ts'
 import { restoreGuide } from '../repository/restore-guide.ts'
 import { ArtifactWriter } from './artifact-writer.ts'
 import { composeInventory, readEverything, type ReadBackup } from './backup-reading.ts'
@@ -55,8 +56,19 @@ export interface BackupResult {
 
 const leaseDurationMs = 5 * 60_000
 const lockTimeoutMs = 60_000
+const clockToleranceMs = 5 * 60_000
 
 export async function backup(context: Context, request: BackupRequest): Promise<BackupResult> {
+  const warnings: string[] = []
+  const emit: Emit = (event) => {
+    if (event.type === 'warning') warnings.push(event.message)
+    context.emit(event)
+  }
+  const made = await makeBackup({ ...context, emit }, request)
+  return { ...made, warnings }
+}
+
+async function makeBackup(context: Context, request: BackupRequest): Promise<Omit<BackupResult, 'warnings'>> {
   const startedAt = context.now()
   const { source, repository } = request
   const keys = await sealingKeys(context, { ...request, source: source.name })
@@ -78,7 +90,21 @@ export async function backup(context: Context, request: BackupRequest): Promise<
     applicationName: `coffre ${source.name}`,
     lockTimeoutMs,
   })
-  const id = newBackupId(snapshot.takenAt, randomBytes(4))
+  for (const message of snapshot.content.leftOut) {
+    context.emit({
+      type: 'warning',
+      message,
+      hint: 'only a superuser can back these up: do so, or write them down',
+    })
+  }
+  if (!snapshot.content.server.refusesViews) {
+    context.emit({
+      type: 'note',
+      message: 'this server is older than August 2024: update it (CVE-2024-7348)',
+    })
+  }
+  const snapshotTime = believableTime(context, snapshot.takenAt)
+  const id = newBackupId(snapshotTime, randomBytes(4))
   const writer = new ArtifactWriter({
     store: repository.store,
     ref: { source: source.name, id },
@@ -98,8 +124,17 @@ export async function backup(context: Context, request: BackupRequest): Promise<
   context.emit({ type: 'stage', stage: 'committing' })
   await lease.assertHeld()
   context.signal.throwIfAborted()
-  const manifest = describe(context, request, { keys, snapshot, writer, id, startedAt, pgDump, previous })
-  return summarize(await commit(context, repository, manifest, keys), read, keys)
+  const manifest = describe(context, request, {
+    snapshotTime,
+    snapshot,
+    keys,
+    writer,
+    id,
+    startedAt,
+    pgDump,
+    previous,
+  })
+  return summarize(await commit(context, repository, manifest, keys), read)
 }
 
 async function readAll(
@@ -119,28 +154,42 @@ async function readAll(
     writer,
     lanes,
     suffix: compressionSuffix(request.compression),
+    warn: (message, hint) => context.emit({ type: 'warning', message, hint }),
   })
 }
 
-/** The newest one that can be believed; broken ones are reported, and never linked to. */
+/**
+ * The source's clock gives the snapshot's time, unless it is far from this host's: ids sort by time, and one night with a
+ * wrong clock must not put a backup years ahead of all others.
+ */
+function believableTime(context: Context, takenAt: Date): Date {
+  const now = context.now()
+  const apartMs = Math.abs(now.getTime() - takenAt.getTime())
+  if (apartMs <= clockToleranceMs) return takenAt
+  context.emit({
+    type: 'warning',
+    message: `the source's clock says ${takenAt.toISOString()}, this host's ${now.toISOString()}: the backup is dated by this host's`,
+    hint: 'set both clocks by NTP',
+  })
+  return now
+}
+
+/** The one with the highest number that can be believed; broken ones are reported, and never linked to. */
 async function newestBackup(
   context: Context,
   repository: Repository,
   source: string,
 ): Promise<Backup | undefined> {
-  for (const ref of (await repository.refs(source)).toReversed()) {
-    const found = await repository.tryRead(ref)
-    if (!isBroken(found)) return found
-    context.emit({
-      type: 'warning',
-      message: `${ref.id} cannot be believed: ${found.error.message}`,
-      hint: 'coffre verify --all',
-    })
+  const found = await repository.readAll(source)
+  for (const { ref, error } of found.filter(isBroken)) {
+    const message = `${ref.id} cannot be believed: ${error.message}`
+    context.emit({ type: 'warning', message, hint: 'coffre verify --all' })
   }
-  return undefined
+  return newestOf(found)
 }
 
 interface Parts {
+  readonly snapshotTime: Date
   readonly keys: SealingKeys
   readonly snapshot: SourceSnapshot
   readonly writer: ArtifactWriter
@@ -164,7 +213,7 @@ function describe(context: Context, request: BackupRequest, parts: Parts): Omit<
     sequence: (parts.previous?.manifest.sequence ?? 0) + 1,
     previous: parts.previous?.manifestSha256 ?? null,
     keyring: repository.trust.current.version,
-    snapshotTime: parts.snapshot.takenAt.toISOString(),
+    snapshotTime: parts.snapshotTime.toISOString(),
     startedAt: parts.startedAt.toISOString(),
     finishedAt: context.now().toISOString(),
     coffre: context.version,
@@ -191,7 +240,7 @@ async function commit(
   return await repository.commit(ref, manifest, guide.bytes, keys.signingKey, context.now())
 }
 
-function summarize({ manifest }: Backup, read: ReadBackup, keys: SealingKeys): BackupResult {
+function summarize({ manifest }: Backup, read: ReadBackup): Omit<BackupResult, 'warnings'> {
   const sealedBytes = totalSealedBytes(manifest)
   return {
     id: manifest.backup,
@@ -205,6 +254,5 @@ function summarize({ manifest }: Backup, read: ReadBackup, keys: SealingKeys): B
     artifacts: manifest.artifacts.map(({ name, kind, bytes, sha256 }) => ({ name, kind, bytes, sha256 })),
     tables: read.tables.length,
     rows: read.tables.reduce((sum, { rows }) => sum + rows, 0),
-    warnings: keys.warnings,
   }
 }

@@ -1,7 +1,7 @@
 /** From what somebody typed to one backup whose manifest was checked. */
 import { CoffreError } from '../errors.ts'
 import { parseBackupId } from '../model/backup-id.ts'
-import type { Backup, Repository } from '../repository/repository.ts'
+import { isBroken, newestOf, type Backup, type Repository } from '../repository/repository.ts'
 
 export interface BackupSelector {
   /** A backup's id, or `latest`. */
@@ -29,12 +29,25 @@ export async function findBackup(repository: Repository, { id, source }: BackupS
       hint: 'add --source NAME',
     })
   }
-  const newest = refs.at(-1)
+  const found = await repository.readAll(source ?? sources[0])
+  const newest = newestOf(found)
+  const doubtful = found.filter(isBroken).find(({ ref }) => newest === undefined || ref.id > newest.ref.id)
+  if (doubtful !== undefined) {
+    // Falling back to an older one unasked would hide that the newest was tampered with.
+    const { code, message } = doubtful.error
+    const hint =
+      newest === undefined ? undefined : `${newest.ref.id} is the newest that can be believed: name it`
+    throw new CoffreError(
+      code,
+      `${doubtful.ref.id} cannot be believed: ${message}`,
+      hint === undefined ? {} : { hint },
+    )
+  }
   if (newest === undefined) {
     const of = source === undefined ? '' : ` of ${source}`
     throw new CoffreError('ERR_NO_BACKUP', `there is no backup${of} in ${repository.store.description}`, {
       hint: 'coffre backup makes one',
     })
   }
-  return await repository.read(newest)
+  return newest
 }

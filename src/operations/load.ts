@@ -8,7 +8,7 @@ import type { Inventory } from '../model/inventory.ts'
 import type { Artifact } from '../model/manifest.ts'
 import type { LaneConnection } from '../pipeline/lane-tasks.ts'
 import { laneAccess, type Lanes } from '../pipeline/lanes.ts'
-import { startClient } from '../postgres/client-tools.ts'
+import { startClient, writeTo } from '../postgres/client-tools.ts'
 import type { ServerAccess } from '../postgres/conninfo.ts'
 import { restoreArguments } from '../postgres/definitions.ts'
 import { PsqlSession } from '../postgres/psql-session.ts'
@@ -23,15 +23,17 @@ export interface LoadTarget {
   readonly inventory: Inventory
   /** The staging database. */
   readonly access: ServerAccess
+  /** Of every session. */
+  readonly applicationName: string
   readonly lanes: Lanes
   readonly jobs: number
 }
 
-export function targetConnection({ context, access }: LoadTarget): LaneConnection {
+export function targetConnection({ context, access, applicationName }: LoadTarget): LaneConnection {
   return {
     access: laneAccess(access),
     environment: context.environment,
-    applicationName: 'coffre restore',
+    applicationName,
     lockTimeoutMs: 60_000,
   }
 }
@@ -102,8 +104,8 @@ async function feedRestore(
   client.stdout.resume()
   try {
     for await (const bytes of target.opened.plain(artifact)) {
-      if (client.stdin.destroyed) break
-      if (!client.stdin.write(bytes)) await drained(client.stdin)
+      // pg_restore may end before it has read everything; its status then says whether that was right.
+      if (!(await writeTo(client, bytes))) break
     }
   } catch (error) {
     client.kill()
@@ -111,14 +113,6 @@ async function feedRestore(
   }
   client.stdin.end()
   await client.done
-}
-
-/** pg_restore may end before it has read everything; its status then says whether that was right. */
-function drained(stdin: NodeJS.WritableStream): Promise<void> {
-  return new Promise((resolve) => {
-    stdin.once('drain', resolve)
-    stdin.once('close', resolve)
-  })
 }
 
 export async function loadRowArtifacts(target: LoadTarget): Promise<void> {
@@ -151,9 +145,9 @@ export async function loadRowArtifacts(target: LoadTarget): Promise<void> {
   await setSequences(target)
 }
 
-async function setSequences({ context, access, inventory }: LoadTarget): Promise<void> {
+async function setSequences({ context, access, inventory, applicationName }: LoadTarget): Promise<void> {
   const { environment, signal } = context
-  const session = await PsqlSession.open(access, { environment, signal, applicationName: 'coffre restore' })
+  const session = await PsqlSession.open(access, { environment, signal, applicationName })
   try {
     for (let start = 0; start < inventory.sequences.length; start += 200) {
       const statements = inventory.sequences

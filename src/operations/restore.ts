@@ -3,8 +3,9 @@
  * rows, sequences and large objects are compared with the inventory there, always; and only an equal one is renamed
  * to the wanted name. A failed restore leaves the server as it was, but for roles it had to create, which it names.
  */
-import { CoffreError } from '../errors.ts'
+import { asCoffreError, CoffreError } from '../errors.ts'
 import type { Inventory } from '../model/inventory.ts'
+import type { Emit } from '../observe/events.ts'
 import type { Identity } from '../openpgp/keys.ts'
 import { Lanes } from '../pipeline/lanes.ts'
 import { describeAccess, inDatabase, type ServerAccess } from '../postgres/conninfo.ts'
@@ -13,13 +14,21 @@ import {
   createDatabaseStatement,
   createMissingRoles,
   databasePropertyStatements,
-  dropDatabase,
   occupancy,
-  renameIntoPlace,
-  stagingName,
 } from '../postgres/destination-database.ts'
 import { readServer } from '../postgres/catalog.ts'
 import { PsqlSession } from '../postgres/psql-session.ts'
+import { quoteIdentifier } from '../postgres/quoting.ts'
+import {
+  abandonedStaging,
+  allowConnections,
+  databaseOid,
+  dropDatabase,
+  newStaging,
+  renameIntoPlace,
+  undoStaging,
+  type Staging,
+} from '../postgres/staging-database.ts'
 import type { Repository } from '../repository/repository.ts'
 import { compareWithInventory } from './compare-with-inventory.ts'
 import type { Context } from './context.ts'
@@ -51,9 +60,23 @@ export interface RestoreResult {
   readonly rows: number
   readonly durationSeconds: number
   readonly rolesCreated: readonly string[]
+  /** Not empty: all rows are there and equal, but something about the database could not be set. */
+  readonly warnings: readonly string[]
 }
 
 export async function restore(context: Context, request: RestoreRequest): Promise<RestoreResult> {
+  const warnings: string[] = []
+  const emit: Emit = (event) => {
+    if (event.type === 'warning') warnings.push(event.message)
+    context.emit(event)
+  }
+  return { ...(await makeRestore({ ...context, emit }, request)), warnings }
+}
+
+async function makeRestore(
+  context: Context,
+  request: RestoreRequest,
+): Promise<Omit<RestoreResult, 'warnings'>> {
   const startedAt = context.now()
   const wanted = assertDatabaseName(request.destination.parameters['dbname'])
   const backup = await findBackup(request.repository, request.selector)
@@ -66,10 +89,10 @@ export async function restore(context: Context, request: RestoreRequest): Promis
   context.emit({ type: 'stage', stage: 'opening' })
   const inventory = await opened.inventory()
   context.emit({ type: 'stage', stage: 'connecting' })
-  const maintenance = await openMaintenance(context, request.destination)
+  const staging = newStaging(wanted)
+  const maintenance = await openMaintenance(context, request.destination, staging.applicationName)
   try {
-    const rolesCreated = await intoStaging(context, request, { wanted, opened, inventory, maintenance })
-    await maintenance.close()
+    const rolesCreated = await intoStaging(context, request, { staging, opened, inventory, maintenance })
     return {
       ok: true,
       id: backup.ref.id,
@@ -86,7 +109,7 @@ export async function restore(context: Context, request: RestoreRequest): Promis
 }
 
 interface Restoring {
-  readonly wanted: string
+  readonly staging: Staging
   readonly opened: OpenedBackup
   readonly inventory: Inventory
   readonly maintenance: PsqlSession
@@ -97,15 +120,20 @@ async function intoStaging(
   request: RestoreRequest,
   restoring: Restoring,
 ): Promise<readonly string[]> {
-  const { wanted, inventory, maintenance } = restoring
+  const { staging, inventory, maintenance } = restoring
+  const { wanted, applicationName } = staging
   const found = await occupancy(maintenance, wanted, () =>
-    openSession(context, inDatabase(request.destination, wanted)),
+    openSession(context, inDatabase(request.destination, wanted), applicationName),
   )
   if (found === 'occupied') {
     throw new CoffreError(
       'ERR_DESTINATION',
       `the database ${JSON.stringify(wanted)} exists and is not empty: it is left as it is`,
     )
+  }
+  for (const name of await abandonedStaging(maintenance, wanted)) {
+    const message = `the database ${JSON.stringify(name)} was left by a restore that was killed`
+    context.emit({ type: 'warning', message, hint: dropHint(name) })
   }
   const { versionNumber } = await readServer(maintenance)
   const oldest = Math.floor(inventory.server.versionNumber / 10000)
@@ -121,18 +149,18 @@ async function intoStaging(
   const rolesCreated = await createMissingRoles(maintenance, inventory.roles)
   if (rolesCreated.length > 0)
     context.emit({ type: 'note', message: `created the missing roles ${rolesCreated.join(', ')}` })
-  const staging = stagingName(wanted)
-  let finished = false
+  let oid: number | undefined
   try {
-    await maintenance.execute(createDatabaseStatement(staging, inventory.database, versionNumber))
-    await fill(context, request, restoring, staging)
+    await maintenance.execute(createDatabaseStatement(staging.name, inventory.database, versionNumber))
+    oid = await databaseOid(maintenance, staging.name)
+    await fill(context, request, restoring)
     context.emit({ type: 'stage', stage: 'renaming' })
-    const replaced = found === 'empty' ? stagingName(wanted) : undefined
-    await renameIntoPlace(maintenance, { staging, final: wanted, replaced })
-    finished = true
-    if (replaced !== undefined) await dropDatabase(maintenance, replaced)
-  } finally {
-    if (!finished) await dropStaging(context, request.destination, staging)
+    await renameIntoPlace(maintenance, staging, found)
+    if (found === 'empty') await dropReplaced(context, request.destination, staging, maintenance)
+  } catch (error) {
+    // Whoever interrupts a rename does not know whether it was done: the server does.
+    const inPlace = await undo(context, request.destination, staging, { oid, found })
+    if (!inPlace) throw error
   }
   return rolesCreated
 }
@@ -140,13 +168,13 @@ async function intoStaging(
 async function fill(
   context: Context,
   request: RestoreRequest,
-  { opened, inventory, maintenance }: Restoring,
-  staging: string,
+  { staging, opened, inventory }: Restoring,
 ): Promise<void> {
+  const { name, applicationName } = staging
   const jobs = request.jobs === 'auto' ? context.cores : request.jobs
-  const access = inDatabase(request.destination, staging)
+  const access = inDatabase(request.destination, name)
   await using lanes = new Lanes(jobs, context.signal)
-  const target: LoadTarget = { context, opened, inventory, access, lanes, jobs }
+  const target: LoadTarget = { context, opened, inventory, access, applicationName, lanes, jobs }
   await using schema = await openSchemaArchive(target)
   context.emit({ type: 'stage', stage: 'definitions' })
   await loadDefinitions(target, schema, 'pre-data')
@@ -155,9 +183,8 @@ async function fill(
   await loadLargeObjects(target)
   context.emit({ type: 'stage', stage: 'indexes' })
   await loadDefinitions(target, schema, 'post-data')
-  const session = await openSession(context, access)
+  const session = await openSession(context, access, applicationName)
   try {
-    await session.execute('ANALYZE')
     context.emit({ type: 'stage', stage: 'comparing' })
     const differences = await compareWithInventory(target, session)
     if (differences.length > 0) throw mismatch(differences)
@@ -165,8 +192,58 @@ async function fill(
   } finally {
     session.kill()
   }
-  for (const statement of databasePropertyStatements(staging, inventory.database))
-    await maintenance.execute(statement)
+  const inside = (): Promise<PsqlSession> => openSession(context, access, applicationName)
+  await attempt(context, inside, ['RESET search_path; ANALYZE'])
+  const outside = (): Promise<PsqlSession> => openMaintenance(context, request.destination, applicationName)
+  await attempt(context, outside, databasePropertyStatements(name, inventory.database))
+}
+
+/** What is not data and may be refused: a refusal is told, and does not undo the restore. */
+async function attempt(
+  context: Context,
+  open: () => Promise<PsqlSession>,
+  statements: readonly string[],
+): Promise<void> {
+  let session: PsqlSession | undefined
+  for (const statement of statements) {
+    session ??= await open()
+    try {
+      await session.execute(statement)
+    } catch (thrown) {
+      session.kill()
+      session = undefined
+      const { code, message } = asCoffreError(thrown)
+      if (code === 'ERR_INTERRUPTED') throw thrown
+      context.emit({
+        type: 'warning',
+        message: `could not run ${statement}: ${message}`,
+        hint: 'run it yourself, as a superuser',
+      })
+    }
+  }
+  await session?.close()
+}
+
+/** The empty database that stood under the wanted name goes, unless somebody filled it while the restore ran. */
+async function dropReplaced(
+  context: Context,
+  destination: ServerAccess,
+  { replaced, applicationName }: Staging,
+  maintenance: PsqlSession,
+): Promise<void> {
+  await allowConnections(maintenance, replaced)
+  const inside = inDatabase(destination, replaced)
+  if (
+    (await occupancy(maintenance, replaced, () => openSession(context, inside, applicationName))) === 'empty'
+  ) {
+    await dropDatabase(maintenance, replaced, { force: false })
+    return
+  }
+  context.emit({
+    type: 'warning',
+    message: `somebody wrote to the empty database meanwhile: it is kept as ${JSON.stringify(replaced)}`,
+    hint: 'look at what is in it, then drop it',
+  })
 }
 
 function mismatch(differences: readonly string[]): CoffreError {
@@ -175,36 +252,54 @@ function mismatch(differences: readonly string[]): CoffreError {
   return new CoffreError('ERR_MISMATCH', `what was restored is not what was backed up: ${shown}${more}`)
 }
 
-async function openSession(context: Context, access: ServerAccess): Promise<PsqlSession> {
-  return await PsqlSession.open(access, {
-    environment: context.environment,
-    signal: context.signal,
-    applicationName: 'coffre restore',
-  })
+async function openSession(
+  context: Context,
+  access: ServerAccess,
+  applicationName: string,
+): Promise<PsqlSession> {
+  const { environment, signal } = context
+  return await PsqlSession.open(access, { environment, signal, applicationName })
 }
 
 /** Any database but the one that is made: `postgres` by custom, `template1` where there is none. */
-async function openMaintenance(context: Context, destination: ServerAccess): Promise<PsqlSession> {
+async function openMaintenance(
+  context: Context,
+  destination: ServerAccess,
+  applicationName: string,
+): Promise<PsqlSession> {
   try {
-    return await openSession(context, inDatabase(destination, 'postgres'))
+    // Nobody can rename the database they are connected to.
+    const other = destination.parameters['dbname'] === 'postgres' ? 'template1' : 'postgres'
+    return await openSession(context, inDatabase(destination, other), applicationName)
   } catch (error) {
     if (!(error instanceof CoffreError) || !/database .* does not exist/.test(error.message)) throw error
-    return await openSession(context, inDatabase(destination, 'template1'))
+    return await openSession(context, inDatabase(destination, 'template1'), applicationName)
   }
 }
 
 /** After a failure or an interruption, so over a session of its own that the abort does not reach. */
-async function dropStaging(context: Context, destination: ServerAccess, staging: string): Promise<void> {
+async function undo(
+  context: Context,
+  destination: ServerAccess,
+  staging: Staging,
+  state: { readonly oid: number | undefined; readonly found: 'absent' | 'empty' },
+): Promise<boolean> {
   const lasting = { ...context, signal: new AbortController().signal }
   try {
-    const session = await openMaintenance(lasting, destination)
-    await dropDatabase(session, staging)
+    const session = await openMaintenance(lasting, destination, 'coffre restore, tidying up')
+    const inPlace = await undoStaging(session, staging, state)
     await session.close()
+    return inPlace
   } catch {
     context.emit({
       type: 'warning',
-      message: `the staging database ${JSON.stringify(staging)} could not be dropped`,
-      hint: `DROP DATABASE "${staging.replaceAll('"', '""')}" WITH (FORCE);`,
+      message: `the staging database ${JSON.stringify(staging.name)} could not be dropped`,
+      hint: dropHint(staging.name),
     })
+    return false
   }
+}
+
+function dropHint(name: string): string {
+  return `DROP DATABASE IF EXISTS ${quoteIdentifier(name)} WITH (FORCE);`
 }

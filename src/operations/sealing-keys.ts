@@ -13,8 +13,6 @@ import type { Context } from './context.ts'
 export interface SealingKeys {
   readonly recipients: readonly Recipient[]
   readonly signingKey: SigningKey
-  /** Something a person must see to, though the backup is made: an expired key. */
-  readonly warnings: readonly string[]
 }
 
 export interface SealingKeysRequest {
@@ -28,7 +26,8 @@ export interface SealingKeysRequest {
 
 /** Throws ERR_PIN where keyring and configuration disagree, ERR_KEY for a key that cannot be used. */
 export async function sealingKeys(context: Context, request: SealingKeysRequest): Promise<SealingKeys> {
-  const keyring = request.repository.trust.current
+  const { current: keyring, broken } = request.repository.trust
+  if (broken[0] !== undefined) throw broken[0]
   const [difference] = pinDifferences(request.pins, keyring)
   if (difference !== undefined) throw new CoffreError('ERR_PIN', `keyring ${keyring.version}: ${difference}`)
   if (
@@ -63,7 +62,7 @@ export async function sealingKeys(context: Context, request: SealingKeysRequest)
     )
   for (const message of warnings)
     context.emit({ type: 'warning', message, hint: 'backups go on, sealed to it; make a new key soon' })
-  return { recipients, signingKey: request.signingKey, warnings }
+  return { recipients, signingKey: request.signingKey }
 }
 
 /** A fresh session key, wrapped to all recipients: one for every artifact of every attempt. */

@@ -88,7 +88,7 @@ async function problemsOf(
     }
   }
   await attempt(null, async () => assertChain(backup, all))
-  await attempt(null, async () => assertRecipients(backup, pins))
+  await attempt(null, async () => assertRecipients(repository, backup, pins))
   await attempt('RESTORE.md', () => verifyGuide(repository, backup))
   for (const artifact of backup.manifest.artifacts) {
     await attempt(artifact.name, () => verifyArtifact(context, repository, backup, artifact, onBytes))
@@ -120,7 +120,19 @@ function assertChain({ ref, manifest }: Backup, all: readonly (Backup | BrokenBa
   if (twin !== undefined) throw new CoffreError('ERR_SIGNATURE', `has the same number as ${twin.ref.id}`)
 }
 
-function assertRecipients({ manifest }: Backup, pins: readonly string[]): void {
+/** Exactly those of the root-signed keyring that was in force, key and subkey; and none that is not pinned. */
+function assertRecipients({ trust }: Repository, { manifest }: Backup, pins: readonly string[]): void {
+  const named = (recipients: readonly { fingerprint: string; subkey: string }[]): string =>
+    recipients
+      .map(({ fingerprint, subkey }) => `${fingerprint} ${subkey}`)
+      .toSorted()
+      .join()
+  if (named(manifest.recipients) !== named(trust.keyrings.get(manifest.keyring)?.recipients ?? [])) {
+    throw new CoffreError(
+      'ERR_SIGNATURE',
+      `is not sealed to exactly the recipients of keyring ${manifest.keyring}`,
+    )
+  }
   const stranger = manifest.recipients.find(({ fingerprint }) => !pins.includes(fingerprint))
   if (stranger !== undefined) {
     throw new CoffreError(

@@ -37,7 +37,12 @@ export interface SealRowsTask {
   readonly connection: LaneConnection
   readonly snapshot: SnapshotHandle
   readonly seal: SealKey & { readonly compression: Compression }
-  readonly blocks: readonly { readonly rows: TableRows; readonly pages: PageRange | undefined }[]
+  readonly blocks: readonly {
+    readonly rows: TableRows
+    /** The table the name must still mean when its rows are read. */
+    readonly oid: string
+    readonly pages: PageRange | undefined
+  }[]
   readonly preamble: string
   /** Text after the last block: the sequences' values. */
   readonly trailer: string
@@ -49,6 +54,8 @@ export interface SealProgramTask {
   readonly connection: LaneConnection
   readonly program: ClientProgram
   readonly arguments: readonly string[]
+  /** How its output is known to be whole: a prefix can cut it short and still end with status 0. */
+  readonly whole: 'archive' | 'globals'
   readonly seal: SealKey & { readonly compression: Compression }
 }
 
@@ -72,7 +79,7 @@ export interface LoadRowsTask {
 
 export interface LaneResults {
   'seal-rows': Sealed & { readonly blocks: readonly SealedBlock[] }
-  'seal-program': Sealed
+  'seal-program': Sealed & { readonly warnings: readonly string[] }
   digest: readonly RowDigest[]
   'load-rows': null
 }

@@ -9,7 +9,7 @@ import { readToEnd, startClient } from '../postgres/client-tools.ts'
 import type { ServerAccess } from '../postgres/conninfo.ts'
 import { PsqlSession } from '../postgres/psql-session.ts'
 import { copyInStatement, copyOutStatement } from '../postgres/row-statements.ts'
-import { beginInSnapshot } from '../postgres/source-snapshot.ts'
+import { assertSameTables, beginInSnapshot } from '../postgres/source-snapshot.ts'
 import type {
   DigestTask,
   LaneConnection,
@@ -20,6 +20,7 @@ import type {
   SealRowsTask,
 } from './lane-tasks.ts'
 import { openArtifact } from './open.ts'
+import { ArchiveCheck, GlobalsCheck } from './whole-output.ts'
 import { blockFooter, blockHeader, EndMarkerGuard, RowBlockReader } from './row-blocks.ts'
 import { ArtifactSealer } from './seal.ts'
 
@@ -77,6 +78,8 @@ export async function sealRows(
     if (pieces.length > 0) tools.progress(sealer.plainBytes)
   }
   await beginInSnapshot(session, task.snapshot, task.connection.lockTimeoutMs)
+  const tables = task.blocks.map(({ oid, rows }) => ({ oid, schema: rows.schema, name: rows.name }))
+  await assertSameTables(session, tables)
   await out([...sealer.begin(), ...sealer.append(Buffer.from(task.preamble))])
   const blocks: SealedBlock[] = []
   for (const { rows, pages } of task.blocks) {
@@ -90,6 +93,7 @@ export async function sealRows(
     blocks.push({ ...digester.finish(), bytes: sealer.plainBytes - before })
     await out(sealer.append(blockFooter))
   }
+  await assertSameTables(session, tables)
   await session.execute('COMMIT')
   const { pieces, sealed } = (await out(sealer.append(Buffer.from(task.trailer))), sealer.finish())
   await out(pieces)
@@ -101,19 +105,25 @@ export async function sealProgram(
   tools: LaneTools,
 ): Promise<LaneResults['seal-program']> {
   const { connection, program, seal } = task
-  const client = await startClient(accessOf(connection), program, task.arguments, {
-    environment: connection.environment,
-    signal: tools.signal,
-  })
+  const access = accessOf(connection)
+  const options = { environment: connection.environment, signal: tools.signal }
+  const client = await startClient(access, program, task.arguments, options)
   client.stdin.end()
   const sealer = new ArtifactSealer(seal, seal.compression)
   for (const piece of sealer.begin()) await tools.send(piece)
-  for await (const bytes of readToEnd(client)) {
-    for (const piece of sealer.append(bytes)) await tools.send(piece)
+  const check = task.whole === 'archive' ? await ArchiveCheck.start(access, options) : new GlobalsCheck()
+  try {
+    for await (const bytes of readToEnd(client)) {
+      await check.add(bytes)
+      for (const piece of sealer.append(bytes)) await tools.send(piece)
+    }
+    await check.finish()
+  } finally {
+    check.stop()
   }
   const { pieces, sealed } = sealer.finish()
   for (const piece of pieces) await tools.send(piece)
-  return sealed
+  return { ...sealed, warnings: client.warnings() }
 }
 
 export async function digestRows(

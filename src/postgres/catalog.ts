@@ -7,6 +7,7 @@
 import { z } from 'zod'
 import { CoffreError } from '../errors.ts'
 import type { InventoryDatabase, InventoryRole, InventorySequence } from '../model/inventory.ts'
+import { serverVersionPattern } from '../model/manifest.ts'
 import type { PsqlSession } from './psql-session.ts'
 import { quoteQualified } from './quoting.ts'
 
@@ -101,13 +102,14 @@ export async function countLargeObjects(session: PsqlSession): Promise<number> {
 }
 
 const serverRow = z.object({
-  version: z.string(),
+  version: z.string().regex(serverVersionPattern),
   versionNumber: z.number(),
   systemIdentifier: z.string(),
   startedAt: z.string(),
   encoding: z.string(),
   superuser: z.boolean(),
   inRecovery: z.boolean(),
+  refusesViews: z.boolean(),
 })
 export type ServerFacts = z.infer<typeof serverRow>
 
@@ -116,7 +118,8 @@ export async function readServer(session: PsqlSession): Promise<ServerFacts> {
     SELECT pg_catalog.current_setting('server_version') AS version, pg_catalog.current_setting('server_version_num')::int AS "versionNumber",
       (SELECT system_identifier::pg_catalog.text FROM pg_catalog.pg_control_system()) AS "systemIdentifier",
       pg_catalog.pg_postmaster_start_time()::pg_catalog.text AS "startedAt", pg_catalog.current_setting('server_encoding') AS encoding,
-      pg_catalog.current_setting('is_superuser')::bool AS superuser, pg_catalog.pg_is_in_recovery() AS "inRecovery"`)
+      pg_catalog.current_setting('is_superuser')::bool AS superuser, pg_catalog.pg_is_in_recovery() AS "inRecovery",
+      EXISTS (SELECT FROM pg_catalog.pg_settings WHERE name = 'restrict_nonsystem_relation_kind') AS "refusesViews"`)
   return serverRow.parse(row)
 }
 
@@ -171,4 +174,17 @@ export async function readRoles(session: PsqlSession): Promise<readonly Inventor
   return rows.map((row) =>
     z.custom<InventoryRole>((value) => typeof value === 'object' && value !== null).parse(row),
   )
+}
+
+/** Subscriptions and the options of user mappings are dumped for superusers only (PostgreSQL documentation: pg_dump, Notes). */
+export async function readLeftOut(session: PsqlSession): Promise<readonly string[]> {
+  const [row] = await session.query(`
+    SELECT (SELECT count(*) FROM pg_catalog.pg_subscription s JOIN pg_catalog.pg_database d ON d.oid = s.subdbid
+        WHERE d.datname = pg_catalog.current_database()) AS subscriptions,
+      (SELECT count(*) FROM pg_catalog.pg_user_mappings) AS mappings`)
+  const { subscriptions, mappings } = z.object({ subscriptions: z.number(), mappings: z.number() }).parse(row)
+  return [
+    ...(subscriptions > 0 ? [`${subscriptions} subscriptions are left out`] : []),
+    ...(mappings > 0 ? [`${mappings} user mappings may be without their options`] : []),
+  ]
 }

@@ -9,7 +9,7 @@ import type { FileHandle } from 'node:fs/promises'
 import type { Readable, Writable } from 'node:stream'
 import { CoffreError } from '../errors.ts'
 import type { ServerAccess } from './conninfo.ts'
-import { classifyFailure, lostPart } from './server-message.ts'
+import { classifyFailure, lostPart, warningsIn } from './server-message.ts'
 import { openUnlinkedFile } from './unlinked-file.ts'
 
 /** The allow-listed variables children may see. Made once from the process's own by `clientEnvironment`. */
@@ -23,6 +23,8 @@ export interface ClientProcess {
   /** Resolves when the program ended with status 0; otherwise rejects. Always awaited by whoever started it. */
   readonly done: Promise<void>
   readonly pid: number | undefined
+  /** What it warned of on stderr so far, though it went on; without values. */
+  warnings(): readonly string[]
   kill(): void
 }
 
@@ -97,7 +99,7 @@ function watch(child: ChildProcess, program: ClientProgram, signal: AbortSignal 
     .finally(() => signal?.removeEventListener('abort', kill))
   // Whoever reads the stream sees its end before `done`; the failure must not count as unhandled in between.
   done.catch(() => undefined)
-  return { stdin, stdout, done, pid: child.pid, kill }
+  return { stdin, stdout, done, pid: child.pid, warnings: () => warningsIn(said()), kill }
 }
 
 function keepEnds(stderr: Readable): () => string {
@@ -131,6 +133,22 @@ async function ended(child: ChildProcess, program: string, said: () => string): 
     )
   }
   if (status !== 0) throw classifyFailure(program, killedBy ?? status ?? -1, said())
+}
+
+/** Waits for room in its pipe. False when it reads no more: how it ended is told by `done`. */
+export async function writeTo({ stdin }: ClientProcess, bytes: Buffer): Promise<boolean> {
+  if (stdin.destroyed) return false
+  if (stdin.write(bytes)) return true
+  await new Promise<void>((resolve) => {
+    const go = (): void => {
+      stdin.off('drain', go)
+      stdin.off('close', go)
+      resolve()
+    }
+    stdin.on('drain', go)
+    stdin.on('close', go)
+  })
+  return !stdin.destroyed
 }
 
 /** Runs a program to its end and returns what it wrote, at most `limitBytes`. */

@@ -96,9 +96,17 @@ function badUrl(): CoffreError {
   })
 }
 
+/** A server that does not answer, or is gone without a word, must not hold a night: unless the URL says otherwise. */
+const patience = {
+  connect_timeout: '15',
+  keepalives_idle: '60',
+  keepalives_interval: '20',
+  keepalives_count: '6',
+}
+
 /** One conninfo string, every value quoted. */
 export function formatConninfo(access: ServerAccess, extra: Readonly<Record<string, string>> = {}): string {
-  return Object.entries({ ...access.parameters, ...extra })
+  return Object.entries({ ...patience, ...access.parameters, ...extra })
     .map(([keyword, value]) => `${keyword}='${value.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`)
     .join(' ')
 }

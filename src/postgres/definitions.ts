@@ -2,6 +2,7 @@
  * The definitions, which pg_dump owns: the arguments of pg_dump, pg_dumpall and pg_restore that coffre uses. Rows
  * never pass through here. (PostgreSQL documentation: pg_dump, pg_dumpall, pg_restore.)
  */
+import { CoffreError } from '../errors.ts'
 import { collectClient, type StartOptions } from './client-tools.ts'
 import { formatConninfo, type ServerAccess } from './conninfo.ts'
 
@@ -86,5 +87,8 @@ export async function programVersion(
   const said = (
     await collectClient(access, program, ['--version'], { ...options, limitBytes: 4096 })
   ).toString('utf8')
-  return /(\d+(?:\.\d+|beta\d+|rc\d+|devel)?)/.exec(said)?.[1] ?? said.trim()
+  const version = /\b(\d{1,3}(?:\.\d{1,3}|beta\d{1,2}|rc\d{1,2}|devel)?)\b/.exec(said)?.[1]
+  if (version === undefined)
+    throw new CoffreError('ERR_PROGRAM', `${program} --version does not say a version`)
+  return version
 }

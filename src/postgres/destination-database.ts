@@ -1,21 +1,12 @@
 /**
- * The database a restore makes: created under a staging name with the recorded properties, filled and judged there,
- * and renamed only then, from another connection (nobody can rename the database they are connected to). Until the
- * rename nothing stands under the wanted name; a failed restore leaves the destination as it was.
+ * The database a restore makes: whether its name is free, the roles it needs, and the statements that create it and give
+ * it the recorded properties. Under which name it is made, and how it comes into its place, is `staging-database.ts`.
  */
-import { randomBytes } from 'node:crypto'
 import { z } from 'zod'
 import { CoffreError } from '../errors.ts'
 import type { InventoryDatabase, InventoryRole } from '../model/inventory.ts'
 import type { PsqlSession } from './psql-session.ts'
 import { quoteIdentifier, quoteLiteral } from './quoting.ts'
-
-/** 63 bytes is the most a name keeps (PostgreSQL documentation, 4.1.1): the random tail must survive. */
-export function stagingName(database: string): string {
-  let head = database
-  while (Buffer.byteLength(head) > 40) head = head.slice(0, -1)
-  return `${head}_coffre_${randomBytes(6).toString('hex')}`
-}
 
 export type Occupancy = 'absent' | 'empty' | 'occupied'
 
@@ -151,32 +142,6 @@ function settingValue(name: string, value: string): string {
     )
     .filter((item) => item !== undefined)
   return items.length === 0 ? "''" : items.map((item) => quoteLiteral(item)).join(', ')
-}
-
-/** Both renames in one transaction, after other sessions were shut out; throws when one still holds on. */
-export async function renameIntoPlace(
-  maintenance: PsqlSession,
-  names: { staging: string; final: string; replaced: string | undefined },
-): Promise<void> {
-  const moved = names.replaced === undefined ? [names.staging] : [names.staging, names.final]
-  for (const name of moved) {
-    await maintenance.execute(`ALTER DATABASE ${quoteIdentifier(name)} ALLOW_CONNECTIONS false`)
-    await maintenance.execute(
-      `SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity WHERE datname = ${quoteLiteral(name)}`,
-    )
-  }
-  const away =
-    names.replaced === undefined
-      ? ''
-      : `ALTER DATABASE ${quoteIdentifier(names.final)} RENAME TO ${quoteIdentifier(names.replaced)};`
-  await maintenance.execute(
-    `BEGIN; ${away} ALTER DATABASE ${quoteIdentifier(names.staging)} RENAME TO ${quoteIdentifier(names.final)}; COMMIT`,
-  )
-  await maintenance.execute(`ALTER DATABASE ${quoteIdentifier(names.final)} ALLOW_CONNECTIONS true`)
-}
-
-export async function dropDatabase(maintenance: PsqlSession, name: string): Promise<void> {
-  await maintenance.execute(`DROP DATABASE IF EXISTS ${quoteIdentifier(name)} WITH (FORCE)`)
 }
 
 /** Refuses a name nobody means, before anything is made. */

@@ -7,7 +7,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import { CoffreError } from '../errors.ts'
-import { startClient, type ClientProcess, type StartOptions } from './client-tools.ts'
+import { startClient, writeTo, type ClientProcess, type StartOptions } from './client-tools.ts'
 import { formatConninfo, type ServerAccess } from './conninfo.ts'
 
 /**
@@ -68,6 +68,7 @@ export class PsqlSession {
     ]
     const session = new PsqlSession(await startClient(access, 'psql', args, options))
     try {
+      session.#restrict()
       await session.execute(sessionSettings)
     } catch (error) {
       session.kill()
@@ -147,6 +148,14 @@ export class PsqlSession {
     this.#client.kill()
   }
 
+  /**
+   * psql takes no command of its own from here on (CVE-2025-8714; psql documentation, \restrict): a server that changes
+   * the client's encoding could otherwise move the end of a quoted name and have the next one read as `\!`.
+   */
+  #restrict(): void {
+    this.#client.stdin.write(`\\restrict ${this.#nonce}\n`)
+  }
+
   #occupy(): void {
     if (this.#busy) throw new CoffreError('ERR_INTERNAL', 'a psql session carries one statement at a time')
     this.#busy = true
@@ -160,21 +169,10 @@ export class PsqlSession {
     return Buffer.from(`${marker}\n`)
   }
 
-  /** Waits for room in the pipe. A pipe that breaks tells nothing by itself: how psql ended does. */
+  /** A pipe that breaks tells nothing by itself: how psql ended does. */
   async #write(data: string | Buffer): Promise<void> {
-    const { stdin } = this.#client
-    if (stdin.destroyed) await this.#failed()
-    if (stdin.write(data)) return
-    await new Promise<void>((resolve) => {
-      const go = (): void => {
-        stdin.off('drain', go)
-        stdin.off('close', go)
-        resolve()
-      }
-      stdin.on('drain', go)
-      stdin.on('close', go)
-    })
-    if (stdin.destroyed) await this.#failed()
+    const bytes = typeof data === 'string' ? Buffer.from(data) : data
+    if (!(await writeTo(this.#client, bytes))) await this.#failed()
   }
 
   async #failed(): Promise<never> {

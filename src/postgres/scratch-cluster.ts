@@ -54,6 +54,7 @@ export class ScratchCluster implements AsyncDisposable {
       await succeeded(initdb, 'initdb')
       const settings = {
         listen_addresses: '',
+        port: '5432',
         unix_socket_directories: folder,
         fsync: 'off',
         full_page_writes: 'off',
@@ -77,7 +78,8 @@ export class ScratchCluster implements AsyncDisposable {
   access(database: string): ServerAccess {
     return {
       prefix: [],
-      parameters: { host: this.folder, user: 'postgres', dbname: database },
+      // Said though they are the default: PGHOSTADDR and PGPORT must not lead to somebody's real server.
+      parameters: { host: this.folder, hostaddr: '', port: '5432', user: 'postgres', dbname: database },
       password: undefined,
     }
   }

@@ -13,6 +13,26 @@ interface Rule {
 /** First match wins. Codes: PostgreSQL documentation, Appendix A. */
 const rules: readonly Rule[] = [
   {
+    matches: /invalid command \\restrict/,
+    code: 'ERR_PROGRAM',
+    hint: 'this psql lacks the fix of August 2025 against hostile servers: update it (14.19, 15.14, 16.10, 17.6 or newer)',
+  },
+  {
+    matches: /permission denied for database|too many connections|remaining connection slots/,
+    code: 'ERR_CONNECT',
+    hint: 'the server is up, but lets this role in no further: look at its CONNECT right and connection limits',
+  },
+  {
+    matches: /invalid snapshot identifier/,
+    code: 'ERR_SOURCE',
+    hint: 'the session that held the snapshot has ended: the server log says why; run the backup again',
+  },
+  {
+    matches: /restricted by .*restrict_nonsystem_relation_kind|access to non-system/,
+    code: 'ERR_SOURCE',
+    hint: 'something became a view or foreign table while it was being backed up: find out who did that, and run it again',
+  },
+  {
     matches: /\b28P01\b|password authentication failed|no password supplied|\bno pg_hba\.conf entry/,
     code: 'ERR_CONNECT',
     hint: 'the server refused the login: check the user and its password (PGPASSFILE, or the URL in the configuration)',
@@ -51,7 +71,7 @@ const rules: readonly Rule[] = [
   {
     matches: /\b42501\b|permission denied/,
     code: 'ERR_POSTGRES',
-    hint: 'grant the backup role pg_read_all_data (and a superuser for large objects), or back up as the owner',
+    hint: 'this role lacks a right. To back up: pg_read_all_data, a superuser for large objects. To restore: a superuser, or a member of every owning role',
   },
   {
     matches: /server version mismatch|unsupported version \(/,
@@ -107,4 +127,11 @@ function publicLines(stderr: string): readonly string[] {
 /** Data exceptions (class 22) quote the value that was wrong; those of encodings and COPY's lines only names. */
 function withoutValue(line: string): string {
   return /\b22(?!P04|021|P05)[0-9A-Z]{3}:/.test(line) ? line.replace(/".*"|".*$/, '"…"') : line
+}
+
+/** The warnings of a program that went on and ended well: pg_dump leaves things out that way. */
+export function warningsIn(stderr: string): readonly string[] {
+  return publicLines(stderr)
+    .filter((line) => /\bwarning: /i.test(line))
+    .map((line) => withoutValue(line).slice(0, 300))
 }

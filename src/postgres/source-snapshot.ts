@@ -9,6 +9,7 @@ import { CoffreError } from '../errors.ts'
 import type { InventoryDatabase, InventoryRole, InventorySequence } from '../model/inventory.ts'
 import {
   countLargeObjects,
+  readLeftOut,
   readDatabase,
   readRoles,
   readSequences,
@@ -19,7 +20,7 @@ import {
 } from './catalog.ts'
 import type { ServerAccess } from './conninfo.ts'
 import { PsqlSession, type SessionOptions } from './psql-session.ts'
-import { quoteQualified } from './quoting.ts'
+import { quoteLiteral, quoteQualified } from './quoting.ts'
 
 export interface SnapshotOptions extends SessionOptions {
   readonly lockTimeoutMs: number
@@ -34,6 +35,8 @@ export interface SnapshotContent {
   readonly tables: readonly CatalogTable[]
   readonly sequences: readonly InventorySequence[]
   readonly largeObjects: number
+  /** What pg_dump leaves out without a word for a role that is no superuser, in words. */
+  readonly leftOut: readonly string[]
 }
 
 /** What an importing session needs to read the same snapshot on the same server. */
@@ -64,6 +67,7 @@ export class SourceSnapshot implements AsyncDisposable {
     for (let attempt = 1; attempt <= attempts; attempt += 1) {
       const session = await PsqlSession.open(access, options)
       try {
+        await refuseViews(session)
         const server = await readServer(session)
         const snapshot = await lockAndExport(session, server, options.lockTimeoutMs)
         if (snapshot !== undefined) {
@@ -126,7 +130,7 @@ async function lockAndExport(
     .parse(
       (
         await session.query(
-          `SELECT pg_catalog.pg_export_snapshot() AS id, pg_catalog.transaction_timestamp() AS "takenAt"`,
+          `SELECT pg_catalog.pg_export_snapshot() AS id, pg_catalog.clock_timestamp() AS "takenAt"`,
         )
       )[0],
     )
@@ -156,6 +160,38 @@ async function readContent(
     tables: tables.filter(({ kind }) => kind === 'r'),
     sequences: await readSequences(session),
     largeObjects: await countLargeObjects(session),
+    leftOut: server.superuser ? [] : await readLeftOut(session),
+  }
+}
+
+/**
+ * A name that was a table or sequence and has become a view must not run its owner's code as the backup role (CVE-2024-7348,
+ * the same setting as pg_dump's). Servers older than August 2024 do not have it; `ServerFacts.refusesViews` tells.
+ */
+async function refuseViews(session: PsqlSession): Promise<void> {
+  await session.execute(`SELECT pg_catalog.set_config(name, 'view, foreign-table', false) IS NULL
+    FROM pg_catalog.pg_settings WHERE name = 'restrict_nonsystem_relation_kind'`)
+}
+
+/**
+ * Names are resolved when a COPY runs, and ACCESS SHARE on a table does not stop `ALTER SCHEMA … RENAME`: throws unless
+ * every name still means the table that was planned.
+ */
+export async function assertSameTables(
+  session: PsqlSession,
+  tables: readonly { readonly oid: string; readonly schema: string; readonly name: string }[],
+): Promise<void> {
+  if (tables.length === 0) return
+  const pairs = tables.map(
+    ({ oid, schema, name }) => `(${BigInt(oid)}, ${quoteLiteral(quoteQualified(schema, name))})`,
+  )
+  const [row] =
+    await session.query(`SELECT count(*) AS moved FROM (VALUES ${pairs.join(', ')}) AS v(oid, name)
+    WHERE pg_catalog.to_regclass(v.name)::pg_catalog.oid IS DISTINCT FROM v.oid::pg_catalog.oid`)
+  if (z.object({ moved: z.number() }).parse(row).moved > 0) {
+    throw new CoffreError('ERR_SOURCE', 'schemas or tables were renamed during the backup', {
+      hint: 'run the backup again when the deployment is done',
+    })
   }
 }
 
@@ -165,6 +201,7 @@ export async function beginInSnapshot(
   handle: SnapshotHandle,
   lockTimeoutMs: number,
 ): Promise<void> {
+  await refuseViews(session)
   const [row] = await session.query(
     `SELECT pg_catalog.pg_postmaster_start_time()::pg_catalog.text AS "startedAt"`,
   )

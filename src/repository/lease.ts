@@ -104,9 +104,15 @@ interface FoundLease {
 
 async function newestLease(store: ObjectStore, source: string): Promise<FoundLease | undefined> {
   let key: string | undefined
-  for await (const object of store.list(leasesFolder(source))) key = object.key
-  const number = Number(/(\d{8,})\.json$/.exec(key ?? '')?.[1])
-  if (key === undefined || Number.isNaN(number)) return undefined
+  let number = 0
+  for await (const object of store.list(leasesFolder(source))) {
+    const found = Number(/\/(\d{8,15})\.json$/.exec(object.key)?.[1])
+    if (found > number) {
+      number = found
+      key = object.key
+    }
+  }
+  if (key === undefined) return undefined
   const parsed = leaseSchema.safeParse(decodeJson(await readObject(store, key, { limitBytes: 65536 }), key))
   if (!parsed.success) throw new CoffreError('ERR_FORMAT', `${key} is not a lease`)
   return { ...parsed.data, number, expiresAt: new Date(parsed.data.expiresAt) }

@@ -166,6 +166,16 @@ export class Repository {
   }
 }
 
+/** By the signed number, not by the time in the id: clocks go wrong. */
+export function newestOf(backups: readonly (Backup | BrokenBackup)[]): Backup | undefined {
+  let newest: Backup | undefined
+  for (const backup of backups) {
+    if (isBroken(backup)) continue
+    if (newest === undefined || backup.manifest.sequence > newest.manifest.sequence) newest = backup
+  }
+  return newest
+}
+
 export function isBroken(backup: Backup | BrokenBackup): backup is BrokenBackup {
   return 'error' in backup
 }

@@ -20,26 +20,30 @@ export interface Trust {
   readonly currentSha256: string
   /** By version; a manifest names the one that was in force. */
   readonly keyrings: ReadonlyMap<number, Keyring>
+  /** Keyrings that cannot be believed. Reading goes on without them; nothing new is sealed while there are any. */
+  readonly broken: readonly CoffreError[]
 }
 
-/** Reads and checks every keyring. Throws ERR_SIGNATURE when one is not the pinned root's, ERR_FORMAT, ERR_STORE. */
+/** Reads and checks every keyring. Throws ERR_SIGNATURE or ERR_FORMAT when none can be believed, ERR_STORE. */
 export async function readTrust(
   store: ObjectStore,
   repositoryId: string,
   rootFingerprint: string,
 ): Promise<Trust> {
   const keyrings = new Map<number, Keyring>()
+  const broken: CoffreError[] = []
   let newest: { keyring: Keyring; sha256: string } | undefined
   for await (const { key } of store.list(keyringsFolder)) {
     const version = keyringVersion(key)
     if (version === undefined) continue
     const bytes = await readObject(store, key, { limitBytes: keyringLimitBytes })
-    const keyring = await checkKeyring(store, key, bytes, rootFingerprint)
-    if (keyring.version !== version || keyring.repository !== repositoryId) {
-      throw new CoffreError(
-        'ERR_SIGNATURE',
-        `${key} is a keyring of another place (version ${keyring.version}, repository ${keyring.repository})`,
-      )
+    let keyring: Keyring
+    try {
+      keyring = await checkKeyring(store, key, bytes, { version, repositoryId, rootFingerprint })
+    } catch (error) {
+      if (!(error instanceof CoffreError) || error.exitStatus !== 8) throw error
+      broken.push(error)
+      continue
     }
     keyrings.set(version, keyring)
     if (newest === undefined || version > newest.keyring.version) {
@@ -47,19 +51,22 @@ export async function readTrust(
     }
   }
   if (newest === undefined) {
+    if (broken[0] !== undefined) throw broken[0]
     throw new CoffreError('ERR_STORE', `there is no keyring in ${store.description}`, {
       hint: 'coffre init makes the first one',
     })
   }
-  return { current: newest.keyring, currentSha256: newest.sha256, keyrings }
+  return { current: newest.keyring, currentSha256: newest.sha256, keyrings, broken }
 }
 
 async function checkKeyring(
   store: ObjectStore,
   key: string,
   bytes: Buffer,
-  rootFingerprint: string,
+  place: { readonly version: number; readonly repositoryId: string; readonly rootFingerprint: string },
 ): Promise<Keyring> {
+  const { version, repositoryId, rootFingerprint } = place
+  // The root's public key stands in the keyring itself: it is read to check the signature, and believed by its fingerprint.
   const keyring = parseKeyring(bytes)
   const rootKey = keyring.root.publicKey
   if ((await fingerprintOf(rootKey)) !== rootFingerprint) {
@@ -73,6 +80,12 @@ async function checkKeyring(
   }
   const signature = await readSignature(store, key)
   await verifyDetached(bytes, signature, [rootKey])
+  if (keyring.version !== version || keyring.repository !== repositoryId) {
+    throw new CoffreError(
+      'ERR_SIGNATURE',
+      `${key} is a keyring of another place (version ${keyring.version}, repository ${keyring.repository})`,
+    )
+  }
   return keyring
 }
 

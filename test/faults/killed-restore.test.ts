@@ -5,6 +5,7 @@
 /* oxlint-disable typescript/no-floating-promises -- node:test itself waits for what test() returns */
 import assert from 'node:assert/strict'
 import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
 import { after, afterEach, before, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import * as fc from 'fast-check'
@@ -60,7 +61,7 @@ const startRestore = (): { child: ChildProcess; ended: Promise<Outcome> } =>
 async function statements(): Promise<readonly string[]> {
   return lines(
     await onServer(
-      `SELECT replace(query, E'\\n', ' ') FROM pg_stat_activity WHERE application_name = 'coffre restore'`,
+      `SELECT replace(query, E'\\n', ' ') FROM pg_stat_activity WHERE application_name LIKE 'coffre restore%'`,
     ),
   )
 }
@@ -80,30 +81,37 @@ function assertFailed({ status, stdout, stderr }: Outcome, expected: number, say
   assert.doesNotMatch(stderr, /internal|unhandled|\n {4}at /i)
 }
 
-/** No database can be made, dropped, altered or renamed while this is held. */
-class FrozenDatabases implements AsyncDisposable {
-  readonly #psql = spawn('psql', ['-X', '-q', '-d', conninfoOf('postgres', server.server)], {
-    stdio: ['pipe', 'ignore', 'inherit'],
+/** Keeps a statement on the server waiting, from `begin` until it is let go. */
+class Obstacle implements AsyncDisposable {
+  readonly #psql = spawn('psql', ['-X', '-q', '-A', '-t', '-d', conninfoOf('postgres', server.server)], {
+    stdio: ['pipe', 'pipe', 'inherit'],
   })
 
-  static async freeze(): Promise<FrozenDatabases> {
-    const frozen = new FrozenDatabases()
-    frozen.#psql.stdin.write('BEGIN; LOCK TABLE pg_catalog.pg_database IN SHARE MODE;\n')
-    const held = `SELECT count(*) FROM pg_locks WHERE relation = 'pg_catalog.pg_database'::regclass AND mode = 'ShareLock' AND granted`
-    await eventually('the databases are frozen', async () => (await onServer(held)) === '1')
-    return frozen
+  /** `lock`: a statement that returns once it holds what others will wait for. */
+  static async begin(lock: string): Promise<Obstacle> {
+    const obstacle = new Obstacle()
+    obstacle.#psql.stdin.write(`BEGIN; ${lock}; SELECT 'held';\n`)
+    await once(obstacle.#psql.stdout, 'data')
+    return obstacle
   }
 
-  async thaw(): Promise<void> {
+  async end(): Promise<void> {
     if (this.#psql.stdin.writableEnded) return
     this.#psql.stdin.end()
-    await eventually('the databases are free', async () => this.#psql.exitCode !== null)
+    await once(this.#psql, 'close')
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.thaw()
+    await this.end()
   }
 }
+
+/** No database can be made or dropped. */
+const noNewDatabases = 'LOCK TABLE pg_catalog.pg_database IN SHARE MODE'
+/** The staging database cannot be altered or renamed. */
+const keepStaging = `DO $$BEGIN PERFORM FROM pg_catalog.pg_database WHERE datname LIKE 'wanted_coffre_%' FOR UPDATE; END$$`
+
+const keepWanted = `DO $$BEGIN PERFORM FROM pg_catalog.pg_database WHERE datname = 'wanted' FOR UPDATE; END$$`
 
 async function untilItWaitsFor(statement: string): Promise<void> {
   await eventually(`it waits for ${statement}`, async () =>
@@ -139,14 +147,14 @@ test('SIGTERM at any moment: the wanted database is whole or not there, and noth
 })
 
 test('SIGTERM while the staging database is being created leaves none behind', async () => {
-  await using frozen = await FrozenDatabases.freeze()
+  await using obstacle = await Obstacle.begin(noNewDatabases)
   const { child, ended } = startRestore()
   await untilItWaitsFor('CREATE DATABASE')
   child.kill('SIGTERM')
   await eventually('it tidies up', async () =>
     (await statements()).some((one) => !one.startsWith('CREATE DATABASE')),
   )
-  await frozen.thaw()
+  await obstacle.end()
   assertFailed(await ended, 130, /interrupted/)
   await eventually('no session is left', async () => (await statements()).length === 0)
   assert.deepEqual(await databases(), databasesBefore)
@@ -159,16 +167,18 @@ for (const empty of [false, true]) {
     await eventually('it is filled', async () =>
       (await databases()).some((name) => name.startsWith('wanted_coffre_')),
     )
-    await using frozen = await FrozenDatabases.freeze()
+    await using obstacle = await Obstacle.begin(empty ? keepWanted : keepStaging)
     await untilItWaitsFor('ALTER DATABASE')
     child.kill('SIGTERM')
     await eventually('it tidies up', async () =>
       (await statements()).some((one) => !one.startsWith('ALTER DATABASE')),
     )
-    await frozen.thaw()
+    await obstacle.end()
     assertFailed(await ended, 130, /interrupted/)
     const left = (await databases()).filter((name) => !databasesBefore.includes(name))
     assert.deepEqual(left, empty ? ['wanted'] : [])
+    // The empty one lets people in again, now and after whatever may still have been under way.
+    await eventually('no session is left', async () => (await statements()).length === 0)
     if (empty)
       assert.equal(
         await sql('wanted', `SELECT count(*) FROM pg_class WHERE oid >= 16384`, [], server.server),
@@ -182,12 +192,12 @@ test('losing its session at the very end: not renamed, nothing left', async () =
   await eventually('it is filled', async () =>
     (await databases()).some((name) => name.startsWith('wanted_coffre_')),
   )
-  await using frozen = await FrozenDatabases.freeze()
+  await using obstacle = await Obstacle.begin(keepStaging)
   await untilItWaitsFor('ALTER DATABASE')
   await onServer(
-    `SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'coffre restore' AND query LIKE 'ALTER DATABASE%'`,
+    `SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name LIKE 'coffre restore%' AND query LIKE 'ALTER DATABASE%'`,
   )
-  await frozen.thaw()
+  await obstacle.end()
   assertFailed(await ended, 1, /terminating connection due to administrator command/)
   assert.deepEqual(await databases(), databasesBefore)
 })
@@ -195,7 +205,7 @@ test('losing its session at the very end: not renamed, nothing left', async () =
 test('losing a lane fails the restore, and nothing is left', async () => {
   const { ended } = startRestore()
   await eventually('a lane loads', async () => {
-    const loading = `SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'coffre restore' AND query LIKE 'COPY%FROM STDIN%'`
+    const loading = `SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name LIKE 'coffre restore%' AND query LIKE 'COPY%FROM STDIN%'`
     return (await onServer(loading)) !== '0'
   })
   assertFailed(await ended, 1, /terminating connection due to administrator command/)
@@ -223,7 +233,7 @@ test('after kill -9 the wanted database is whole or not there; the next restore 
         const { stderr } = await workshop.coffre(restoreWords())
         assert.match(
           stderr,
-          new RegExp(`warning: .*${staging}.*killed.*\\ncoffre: hint: DROP DATABASE "${staging}"`),
+          new RegExp(`warning: .*${staging}.*killed.*\\ncoffre: hint: DROP DATABASE IF EXISTS "${staging}"`),
         )
         await assertWhole()
         await onServer(`DROP DATABASE ${staging}`)
@@ -245,7 +255,7 @@ test('a server that stops in the middle: the restore fails, and says what it cou
   assert.match(
     outcome.stderr,
     new RegExp(
-      `warning: the staging database "${staging}" could not be dropped\ncoffre: hint: DROP DATABASE "${staging}"`,
+      `warning: the staging database "${staging}" could not be dropped\ncoffre: hint: DROP DATABASE IF EXISTS "${staging}"`,
     ),
   )
   server = await startOwnServer()

@@ -128,10 +128,6 @@ const changes = [
      INSERT INTO log VALUES ('rewritten')`,
   ],
   ['renamed', `ALTER TABLE t RENAME TO u; INSERT INTO log VALUES ('renamed')`],
-  [
-    'made anew',
-    `DROP TABLE t; CREATE TABLE t (other text); INSERT INTO t VALUES ('x'); INSERT INTO log VALUES ('made anew')`,
-  ],
 ] as const
 
 for (const [what, change] of changes) {
@@ -154,3 +150,23 @@ for (const [what, change] of changes) {
     await assertSameDatabase(database.conninfo, database.restored.conninfo)
   })
 }
+
+test('until the backup has ended no table can be truncated, altered or dropped, whether it was read yet or not', async () => {
+  await using database = await makeDatabase('held')
+  await database.sql(`CREATE TABLE t (id int); INSERT INTO t SELECT generate_series(1, 100)`)
+  await using workshop = await makeWorkshop({ sources: { held: { url: database.url, jobs: 1 } } })
+  using paused = pauseDumps()
+  const { ended } = startCoffre(['backup', '--json'], { cwd: workshop.folder, env: paused.environment })
+  try {
+    await paused.snapshot()
+    for (const change of ['TRUNCATE t', 'ALTER TABLE t ADD COLUMN more int', 'DROP TABLE t']) {
+      await assert.rejects(database.sql(`SET lock_timeout = '50ms'; ${change}`), /lock timeout/)
+    }
+    await database.sql('DELETE FROM t WHERE id > 10')
+  } finally {
+    paused.resume()
+  }
+  const { status, stdout, stderr } = await ended
+  assert.equal(status, 0, stderr)
+  assert.equal((JSON.parse(stdout) as { rows: number }).rows, 100)
+})

@@ -58,12 +58,18 @@ async function restoreAndCompare(
   await sql('postgres', `DROP DATABASE "${database.restored.name}"`)
 }
 
-test('each of three recipients restores alone, one of them with a passphrase-protected RSA-4096 key of gpg', async () => {
+test('each of three recipients opens a backup in gzip alone, one of them with a passphrase-protected RSA-4096 key of gpg', async () => {
   await using database = await makePeople()
   const readers = ['alice', 'bob', makeRsaReader('carla')]
-  await using workshop = await makeWorkshop({ sources: { people: { url: database.url } }, readers })
+  await using workshop = await makeWorkshop({
+    sources: { people: { url: database.url } },
+    readers,
+    more: { compression: { algorithm: 'gzip', level: 6 } },
+  })
   const fingerprints = workshop.readers.map(({ fingerprint }) => fingerprint)
-  await workshop.json(['backup'])
+  const { artifacts } = (await workshop.json(['backup'])) as { artifacts: { name: string }[] }
+  assert.ok(artifacts.length >= 5)
+  for (const { name } of artifacts) assert.match(name, /\.gz\.gpg$/)
   const { backups } = (await workshop.json(['list'])) as { backups: { recipients: string[] }[] }
   assert.deepEqual(
     backups.map(({ recipients }) => recipients),
@@ -121,16 +127,4 @@ test('a stranger is told whose key would do, before a byte of an artifact is rea
     `SELECT count(*) FROM pg_database WHERE datname ~ '^${database.restored.name}'`,
   )
   assert.equal(found, '0', 'nothing was made')
-})
-
-test('a backup compressed by gzip goes round', async () => {
-  await using database = await makePeople()
-  await using workshop = await makeWorkshop({
-    sources: { people: { url: database.url } },
-    more: { compression: { algorithm: 'gzip', level: 6 } },
-  })
-  const { artifacts } = (await workshop.json(['backup'])) as { artifacts: { name: string }[] }
-  assert.ok(artifacts.length >= 5)
-  for (const { name } of artifacts) assert.match(name, /\.gz\.gpg$/)
-  await restoreAndCompare(workshop, database, ['--identity', workshop.identity()])
 })

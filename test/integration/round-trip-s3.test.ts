@@ -45,12 +45,14 @@ test('a database goes round through an S3 bucket', async () => {
       made.artifacts.some(({ kind, bytes }) => kind === 'rows' && bytes > 10_000_000),
       'there is one of several parts',
     )
-    await workshop.json(['backup'])
 
     const { backups } = (await workshop.json(['list'])) as { backups: { id: string }[] }
-    assert.deepEqual([backups.length, backups[0]?.id], [2, made.id])
+    assert.deepEqual(
+      backups.map(({ id }) => id),
+      [made.id],
+    )
     const verified = (await workshop.json(['verify', '--all'])) as { ok: boolean; backups: unknown[] }
-    assert.deepEqual([verified.ok, verified.backups.length], [true, 2])
+    assert.deepEqual([verified.ok, verified.backups.length], [true, 1])
     const restore = ['restore', made.id, '--to', database.restored.url, '--identity', workshop.identity()]
     assert.equal((await workshop.json(restore))['rows'], 190_000)
     await assertSameDatabase(database.conninfo, database.restored.conninfo)

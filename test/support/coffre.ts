@@ -122,6 +122,7 @@ export async function makeWorkshop(options: WorkshopOptions): Promise<Workshop> 
     ],
     { cwd: folder, env },
   )
+  if (init.status !== 0) await rm(folder, { recursive: true })
   assert.equal(init.status, 0, init.stderr)
   const { root } = JSON.parse(init.stdout) as { root: string }
   let config: Readonly<Record<string, unknown>> = {

@@ -49,6 +49,7 @@ export class StockMachine implements Disposable {
     const env = {
       PATH: this.#bin,
       HOME: this.#bin,
+      TMPDIR: this.#bin,
       GNUPGHOME: this.gnupg.path,
       LANG: 'C.UTF-8',
       ...(libraries === undefined ? {} : { LD_LIBRARY_PATH: libraries }),

@@ -76,7 +76,12 @@ test('a block that is longer or shorter than the inventory says is refused', asy
     async (table, data, off, by) => {
       fc.pre(off !== 0 && data.length + off >= 0)
       // Two backslashes, a dot and an empty line look like the end of a block once the first backslash is taken off.
-      fc.pre(!data.subarray(data.length + off).subarray(0, blockFooter.length).equals(blockFooter))
+      fc.pre(
+        !data
+          .subarray(data.length + off)
+          .subarray(0, blockFooter.length)
+          .equals(blockFooter),
+      )
       const told = { table, data: Buffer.alloc(data.length + off) }
       await assert.rejects(read(artifactOf([{ table, data }]), [told], by), coded('ERR_FORMAT'))
     },

@@ -11,7 +11,7 @@ const badConfiguration = 2
 
 export async function configCheckCommand(session: Session): Promise<void> {
   const file = await session.configFile()
-  const { text, readableByOthers } = await readConfigFile(file)
+  const { text, readableByOthers } = await readConfigFile(file, session.host.uid)
   const check = checkConfig(text, { file, environment: session.host.environment, readableByOthers })
   const problems = check.ok ? [] : check.problems
   const lines = problems.map(

@@ -10,7 +10,7 @@ import type { RepositoryConfig } from '../../config.ts'
 import { CoffreError } from '../../errors.ts'
 import { generateKey, readIdentity, readSigningKey, type GeneratedKey } from '../../openpgp/keys.ts'
 import { backup, type BackupResult } from '../../operations/backup.ts'
-import { init, type InitResult } from '../../operations/init.ts'
+import { init, type InitKeys, type InitResult } from '../../operations/init.ts'
 import { restore } from '../../operations/restore.ts'
 import { verify } from '../../operations/verify.ts'
 import { resolveLevel } from '../../pipeline/compression.ts'
@@ -45,22 +45,15 @@ export async function demoCommand(session: Session, options: DemoOptions): Promi
 
   step('Keys: a recipient who may read, a host that may only sign')
   const place = await repositoryPlace(session, folder, options, cleanUp)
-  const reader = await generateKey({
-    name: 'Alice',
-    email: 'alice@example.org',
-    kind: 'ed25519',
-    use: 'encrypt',
-    validDays: 396,
-    passphrase: undefined,
-    now: context.now(),
-  })
+  const reader = await readerKey(context.now())
   const store = await session.host.openStore(place, 'writer')
   const trust = await init(context, {
     store,
     recipients: [Buffer.from(reader.publicKey)],
     sources: ['buildings'],
+    keep: (keys) => writeKeys(folder, keys, reader),
   })
-  await writeFiles(folder, cluster, place, trust, reader)
+  await writeConfiguration(folder, cluster, place, trust, reader)
   session.say(
     `   reads the backups: ${reader.fingerprint}  (its secret key never touches the database host; here it is the demo's)`,
   )
@@ -108,6 +101,11 @@ export async function demoCommand(session: Session, options: DemoOptions): Promi
   await waitForFarewell(session, options)
 }
 
+async function readerKey(now: Date): Promise<GeneratedKey> {
+  const alice = { name: 'Alice', email: 'alice@example.org', kind: 'ed25519', use: 'encrypt' } as const
+  return await generateKey({ ...alice, validDays: 396, passphrase: undefined, now })
+}
+
 function sayBackup(session: Session, made: BackupResult): void {
   const { id, tables, rows, plainBytes, sealedBytes, ratio, durationSeconds } = made
   const sizes = `${formatBytes(plainBytes)} sealed into ${formatBytes(sealedBytes)} (${ratio.toFixed(1)} to 1)`
@@ -134,19 +132,22 @@ async function repositoryPlace(
   return { name: 'main', kind: 'directory', directory }
 }
 
-/** The files that let you go on by hand: a configuration, and the keys it names. */
-async function writeFiles(
+/** What lets you go on by hand: the keys, and a configuration that names them. */
+async function writeKeys(folder: string, { root, host }: InitKeys, reader: GeneratedKey): Promise<void> {
+  const secret = { mode: 0o600 }
+  await writeFile(join(folder, 'alice-secret.asc'), reader.secretKey, secret)
+  await writeFile(join(folder, 'alice.asc'), reader.publicKey)
+  await writeFile(join(folder, 'host-secret.asc'), host.secretKey, secret)
+  await writeFile(join(folder, 'root.asc'), root.publicKey)
+}
+
+async function writeConfiguration(
   folder: string,
   cluster: ScratchCluster,
   place: RepositoryConfig,
   trust: InitResult,
   reader: GeneratedKey,
 ): Promise<void> {
-  const secret = { mode: 0o600 }
-  await writeFile(join(folder, 'alice-secret.asc'), reader.secretKey, secret)
-  await writeFile(join(folder, 'alice.asc'), reader.publicKey)
-  await writeFile(join(folder, 'host-secret.asc'), trust.host.secretKey, secret)
-  await writeFile(join(folder, 'root.asc'), trust.root.publicKey)
   if (place.kind === 's3') return
   const config = {
     sources: {
@@ -157,7 +158,7 @@ async function writeFiles(
     recipients: [{ file: 'alice.asc', fingerprint: reader.fingerprint }],
     signing: { key_file: 'host-secret.asc', role: 'host' },
   }
-  await writeFile(join(folder, 'coffre.yaml'), stringify(config), secret)
+  await writeFile(join(folder, 'coffre.yaml'), stringify(config), { mode: 0o600 })
 }
 
 async function makeBackup(

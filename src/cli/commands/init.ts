@@ -5,7 +5,7 @@ import { stringify } from 'yaml'
 import { parseConfig, type Config } from '../../config.ts'
 import { CoffreError } from '../../errors.ts'
 import { readRecipient } from '../../openpgp/keys.ts'
-import { init, type InitResult } from '../../operations/init.ts'
+import { init, type InitKeys, type InitResult } from '../../operations/init.ts'
 import { programVersion } from '../../postgres/definitions.ts'
 import { readServer } from '../../postgres/catalog.ts'
 import { PsqlSession } from '../../postgres/psql-session.ts'
@@ -35,6 +35,8 @@ export async function initCommand(session: Session, given: InitOptions): Promise
       ? resolve(session.host.folder, 'coffre.yaml')
       : resolve(session.host.folder, session.options.config)
   await assertAbsent(file)
+  for (const name of ['root-secret.asc', 'root.asc', 'host-secret.asc'])
+    await assertAbsent(join(dirname(file), 'keys', name))
   const options = await complete(session, given)
   const recipients = await Promise.all(
     options.recipient.map((path) => readKeyFile(resolve(session.host.folder, path))),
@@ -48,9 +50,10 @@ export async function initCommand(session: Session, given: InitOptions): Promise
   if (repository === undefined) throw new CoffreError('ERR_USAGE', 'there is no repository')
   if (repository.kind === 'directory') await mkdir(repository.directory, { recursive: true, mode: 0o700 })
   const store = await session.host.openStore(repository, 'writer')
-  const made = await init(session.context, { store, recipients, sources: [...draft.sources.keys()] })
+  const sources = [...draft.sources.keys()]
+  const keep = (keys: InitKeys): Promise<void> => writeKeys(dirname(file), keys)
+  const made = await init(session.context, { store, recipients, sources, keep })
   const text = compose(session, options, made.root.fingerprint, pins)
-  await writeKeys(dirname(file), made)
   await writeFile(file, text, { flag: 'wx', mode: 0o600 })
   parse(session, file, text)
   const document = {
@@ -70,7 +73,7 @@ async function assertAbsent(file: string): Promise<void> {
   )
   if (exists)
     throw new CoffreError('ERR_EXISTS', `${file} exists already: it is left as it is`, {
-      hint: 'name another one with --config FILE',
+      hint: 'it belongs to an earlier init: work in another folder, or name one with --config FOLDER/coffre.yaml',
     })
 }
 
@@ -199,7 +202,7 @@ async function testSource({ context }: Session, config: Config): Promise<void> {
   }
 }
 
-async function writeKeys(folder: string, { root, host, recipients }: InitResult): Promise<void> {
+async function writeKeys(folder: string, { root, host, recipients }: InitKeys): Promise<void> {
   const keys = join(folder, 'keys')
   await mkdir(keys, { recursive: true, mode: 0o700 })
   await chmod(keys, 0o700)

@@ -15,6 +15,9 @@ export interface RestoreOptions extends IdentityOptions {
   readonly jobs?: number
 }
 
+/** Every row is there and equal; something about the database could not be set. */
+const degraded = 3
+
 export async function restoreCommand(session: Session, id: string, options: RestoreOptions): Promise<void> {
   const config = await session.config()
   const destination = destinationOf(session, config, options)
@@ -28,6 +31,7 @@ export async function restoreCommand(session: Session, id: string, options: Rest
     destination,
     jobs,
   })
+  if (result.warnings.length > 0) session.host.setExitStatus(degraded)
   session.print(
     result,
     `${result.id} restored into ${result.destination}: ${result.tables} tables and ${result.rows} rows, every one equal to the snapshot, in ${formatDuration(result.durationSeconds)}`,

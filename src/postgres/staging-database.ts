@@ -1,0 +1,119 @@
+/**
+ * The staging database of one restore: its name, how it comes into its place, and how it is undone. All sessions of a
+ * restore carry an application name of their own, because a statement goes on in the server when its client was killed:
+ * whoever tidies up ends those first.
+ */
+import { randomBytes } from 'node:crypto'
+import { z } from 'zod'
+import type { PsqlSession } from './psql-session.ts'
+import { quoteIdentifier, quoteLiteral } from './quoting.ts'
+
+export interface Staging {
+  readonly name: string
+  /** The name it will have. */
+  readonly wanted: string
+  /** What an empty database of the wanted name is moved to, to be dropped. */
+  readonly replaced: string
+  /** Of every session of this restore, and of no other. */
+  readonly applicationName: string
+}
+
+const tailBytes = 6
+
+/** 63 bytes is the most a name keeps (PostgreSQL documentation, 4.1.1): the random tail must survive. */
+function headOf(database: string): string {
+  let head = database
+  while (Buffer.byteLength(head) > 40) head = head.slice(0, -1)
+  return `${head}_coffre_`
+}
+
+export function newStaging(wanted: string): Staging {
+  const tail = (): string => randomBytes(tailBytes).toString('hex')
+  const name = `${headOf(wanted)}${tail()}`
+  return {
+    name,
+    wanted,
+    replaced: `${headOf(wanted)}${tail()}`,
+    applicationName: `coffre restore ${name.slice(-2 * tailBytes)}`,
+  }
+}
+
+/** Staging databases for this name that nobody is connected to: left by restores that were killed. */
+export async function abandonedStaging(maintenance: PsqlSession, wanted: string): Promise<readonly string[]> {
+  const head = quoteLiteral(headOf(wanted))
+  const rows = await maintenance.query(`
+    SELECT d.datname AS name FROM pg_catalog.pg_database d WHERE pg_catalog.starts_with(d.datname, ${head})
+      AND pg_catalog.substr(d.datname, pg_catalog.length(${head}) + 1) ~ '^[0-9a-f]{${2 * tailBytes}}$'
+      AND NOT EXISTS (SELECT FROM pg_catalog.pg_stat_activity a WHERE a.datid = d.oid) ORDER BY 1`)
+  return rows.map((row) => z.object({ name: z.string() }).parse(row).name)
+}
+
+/** By which it is known whatever its name is. */
+export async function databaseOid(maintenance: PsqlSession, name: string): Promise<number> {
+  const [row] = await maintenance.query(
+    `SELECT oid::pg_catalog.int8 AS oid FROM pg_catalog.pg_database WHERE datname = ${quoteLiteral(name)}`,
+  )
+  return z.object({ oid: z.number() }).parse(row).oid
+}
+
+/**
+ * Other sessions are shut out first; then all names change, and the door opens again, in one transaction. Throws when a
+ * session still holds on.
+ */
+export async function renameIntoPlace(
+  maintenance: PsqlSession,
+  { name, wanted, replaced }: Staging,
+  found: 'absent' | 'empty',
+): Promise<void> {
+  for (const shut of found === 'absent' ? [name] : [name, wanted]) {
+    await maintenance.execute(`ALTER DATABASE ${quoteIdentifier(shut)} ALLOW_CONNECTIONS false`)
+    await maintenance.execute(
+      `SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity WHERE datname = ${quoteLiteral(shut)}`,
+    )
+  }
+  const rename = (from: string, to: string): string =>
+    `ALTER DATABASE ${quoteIdentifier(from)} RENAME TO ${quoteIdentifier(to)}`
+  await maintenance.execute(
+    [
+      'BEGIN',
+      ...(found === 'absent' ? [] : [rename(wanted, replaced)]),
+      rename(name, wanted),
+      `ALTER DATABASE ${quoteIdentifier(wanted)} ALLOW_CONNECTIONS true`,
+      'COMMIT',
+    ].join('; '),
+  )
+}
+
+/**
+ * After a failure, over a session of another name. `oid`: undefined where it is not certain that the database was made.
+ * Returns whether the new database turned out to be in its place already: then that is where it stays.
+ */
+export async function undoStaging(
+  maintenance: PsqlSession,
+  { name, wanted, replaced, applicationName }: Staging,
+  { oid, found }: { readonly oid: number | undefined; readonly found: 'absent' | 'empty' },
+): Promise<boolean> {
+  await maintenance.execute(`SELECT pg_catalog.pg_terminate_backend(pid, 10000) FROM pg_catalog.pg_stat_activity
+    WHERE application_name = ${quoteLiteral(applicationName)} AND usename = SESSION_USER`)
+  const [row] = await maintenance.query(
+    `SELECT count(*) AS found FROM pg_catalog.pg_database WHERE datname = ${quoteLiteral(wanted)} AND oid = ${oid ?? 0}`,
+  )
+  const inPlace = z.object({ found: z.number() }).parse(row).found > 0
+  // What was moved away is empty only as far as was seen before: where the new one is in place already, it is left.
+  if (!inPlace) await dropDatabase(maintenance, name, { force: true })
+  if (found === 'empty') await allowConnections(maintenance, inPlace ? replaced : wanted)
+  return inPlace
+}
+
+export async function allowConnections(maintenance: PsqlSession, name: string): Promise<void> {
+  await maintenance.execute(`ALTER DATABASE ${quoteIdentifier(name)} ALLOW_CONNECTIONS true`)
+}
+
+/** `force` ends the sessions that are still in it. */
+export async function dropDatabase(
+  maintenance: PsqlSession,
+  name: string,
+  { force }: { readonly force: boolean },
+): Promise<void> {
+  await maintenance.execute(`DROP DATABASE IF EXISTS ${quoteIdentifier(name)}${force ? ' WITH (FORCE)' : ''}`)
+}
