@@ -50,7 +50,13 @@ try {
     process.argv.length > 2 ? process.argv.slice(2) : globSync('test/**/*.test.ts', { cwd: home }).toSorted()
   const runner = spawn(
     process.execPath,
-    ['--disable-warning=ExperimentalWarning', '--test', '--test-timeout=300000', ...files],
+    [
+      '--disable-warning=ExperimentalWarning',
+      '--test',
+      '--test-concurrency=3',
+      '--test-timeout=300000',
+      ...files,
+    ],
     {
       cwd: home,
       stdio: 'inherit',

@@ -11,6 +11,7 @@ import type { Identity } from '../openpgp/keys.ts'
 import { openArtifact } from '../pipeline/open.ts'
 import { artifactKey } from '../repository/layout.ts'
 import type { Backup, Repository } from '../repository/repository.ts'
+import { assertPresent } from '../repository/stored-artifact.ts'
 import { readObject } from '../storage/object-store.ts'
 
 const inventoryLimitBytes = 1024 * 1024 * 1024
@@ -55,6 +56,7 @@ export class OpenedBackup {
 
   async sessionKey(artifact: Artifact): Promise<Buffer> {
     const key = artifactKey(this.backup.ref, artifact.name)
+    await assertPresent(this.#repository.store, key, artifact, this.#signal)
     const range = { start: 0, length: artifact.envelope.bytes }
     const envelope = await readObject(this.#repository.store, key, {
       range,

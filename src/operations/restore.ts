@@ -132,8 +132,8 @@ async function intoStaging(
     )
   }
   for (const name of await abandonedStaging(maintenance, wanted)) {
-    const message = `the database ${JSON.stringify(name)} was left by a restore that was killed`
-    context.emit({ type: 'warning', message, hint: dropHint(name) })
+    const left = `the database ${JSON.stringify(name)} was left by a restore that was killed`
+    context.emit({ type: 'note', message: `${left}; to remove it: ${dropHint(name)}` })
   }
   const { versionNumber } = await readServer(maintenance)
   const oldest = Math.floor(inventory.server.versionNumber / 10000)

@@ -9,6 +9,7 @@ import { readEnvelope, envelopeHeadLimitBytes } from '../openpgp/envelope.ts'
 import { verifiedChunks } from '../pipeline/open.ts'
 import { artifactKey, restoreGuideKey } from '../repository/layout.ts'
 import { isBroken, type Backup, type BrokenBackup, type Repository } from '../repository/repository.ts'
+import { assertPresent } from '../repository/stored-artifact.ts'
 import { readObject } from '../storage/object-store.ts'
 import type { Context } from './context.ts'
 import { findBackup } from './find-backup.ts'
@@ -89,7 +90,7 @@ async function problemsOf(
   }
   await attempt(null, async () => assertChain(backup, all))
   await attempt(null, async () => assertRecipients(repository, backup, pins))
-  await attempt('RESTORE.md', () => verifyGuide(repository, backup))
+  await attempt('RESTORE.md', () => verifyGuide(context, repository, backup))
   for (const artifact of backup.manifest.artifacts) {
     await attempt(artifact.name, () => verifyArtifact(context, repository, backup, artifact, onBytes))
   }
@@ -142,9 +143,14 @@ function assertRecipients({ trust }: Repository, { manifest }: Backup, pins: rea
   }
 }
 
-async function verifyGuide(repository: Repository, { ref, manifest }: Backup): Promise<void> {
+async function verifyGuide(
+  { signal }: Context,
+  { store }: Repository,
+  { ref, manifest }: Backup,
+): Promise<void> {
   const { bytes, sha256 } = manifest.restoreGuide
-  const guide = await readObject(repository.store, restoreGuideKey(ref), { limitBytes: bytes + 1 })
+  await assertPresent(store, restoreGuideKey(ref), manifest.restoreGuide, signal)
+  const guide = await readObject(store, restoreGuideKey(ref), { limitBytes: bytes, signal })
   if (createHash('sha256').update(guide).digest('hex') !== sha256)
     throw new CoffreError('ERR_DIGEST', 'RESTORE.md differs from what was signed')
 }
@@ -157,14 +163,7 @@ async function verifyArtifact(
   onBytes: (bytes: number) => void,
 ): Promise<void> {
   const key = artifactKey(ref, artifact.name)
-  const head = await repository.store.head(key)
-  if (head === undefined) throw new CoffreError('ERR_DIGEST', `${artifact.name} is missing`)
-  if (head.sizeBytes !== artifact.bytes) {
-    throw new CoffreError(
-      'ERR_DIGEST',
-      `${artifact.name} has ${head.sizeBytes} bytes, ${artifact.bytes} were signed`,
-    )
-  }
+  await assertPresent(repository.store, key, artifact, context.signal)
   const whole = createHash('sha256')
   let first: Buffer | undefined
   for await (const chunk of verifiedChunks(repository.store.get(key, { signal: context.signal }), artifact)) {

@@ -87,20 +87,22 @@ export interface LaneResults {
 export type LaneTask = SealRowsTask | SealProgramTask | DigestTask | LoadRowsTask
 export type LaneResult = LaneResults[LaneTask['kind']]
 
+/** All that is said of a task names it by its number: what a task that was left still says disturbs no other one. */
 export type ToLane =
-  | { readonly type: 'start'; readonly task: LaneTask }
-  | { readonly type: 'piece'; readonly bytes: Uint8Array<ArrayBuffer> }
-  | { readonly type: 'end' }
-  | { readonly type: 'taken' }
-  | { readonly type: 'cancel' }
+  | { readonly type: 'start'; readonly number: number; readonly task: LaneTask }
+  | { readonly type: 'piece'; readonly number: number; readonly bytes: Uint8Array<ArrayBuffer> }
+  | { readonly type: 'end'; readonly number: number }
+  | { readonly type: 'taken'; readonly number: number }
+  | { readonly type: 'cancel'; readonly number: number }
   | { readonly type: 'shutdown' }
 
-export type FromLane =
+export type FromLane = { readonly number: number } & (
   | { readonly type: 'piece'; readonly bytes: Uint8Array<ArrayBuffer> }
   | { readonly type: 'taken' }
   | { readonly type: 'progress'; readonly plainBytes: number }
   | { readonly type: 'done'; readonly result: LaneResult }
   | { readonly type: 'failed'; readonly code: ErrorCode; readonly message: string; readonly hint: string }
+)
 
 /** How many pieces may be under way in one direction before the sender waits. */
 export const piecesInFlight = 8

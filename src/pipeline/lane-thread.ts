@@ -12,12 +12,16 @@ const port = parentPort
 if (port === null) throw new CoffreError('ERR_INTERNAL', 'a lane is started as a worker thread only')
 const sessions = new LaneSession()
 
-interface Running {
+interface Underway {
+  readonly number: number
+  readonly task: LaneTask
   readonly abort: AbortController
   readonly sender: PieceSender
   readonly receiver: PieceReceiver
 }
-let running: Running | undefined
+const underway = new Map<number, Underway>()
+/** Resolves when the lane's session is free: tasks use it one after the other. */
+let free = Promise.resolve()
 
 function post(message: FromLane, transfer: readonly ArrayBuffer[] = []): void {
   port?.postMessage(message, transfer)
@@ -36,62 +40,72 @@ function work(task: LaneTask, tools: LaneTools): Promise<LaneResult> {
   }
 }
 
-async function run(task: LaneTask, { abort, sender, receiver }: Running): Promise<void> {
+async function run({ number, task, abort, sender, receiver }: Underway): Promise<void> {
   const tools: LaneTools = {
     signal: abort.signal,
     send: (piece) => sender.send(piece),
-    progress: (plainBytes) => post({ type: 'progress', plainBytes }),
+    progress: (plainBytes) => post({ type: 'progress', number, plainBytes }),
     input: receiver,
   }
   try {
-    post({ type: 'done', result: await work(task, tools) })
+    abort.signal.throwIfAborted()
+    post({ type: 'done', number, result: await work(task, tools) })
   } catch (thrown) {
     sessions.drop()
-    const { code, message, hint } = asCoffreError(thrown)
-    post({ type: 'failed', code, message, hint })
+    // Whatever a task meets that is being ended, it is the ending that counts.
+    const { code, message, hint } = asCoffreError(abort.signal.aborted ? abort.signal.reason : thrown)
+    post({ type: 'failed', number, code, message, hint })
   }
+  underway.delete(number)
 }
 
-function start(task: LaneTask): void {
-  const current: Running = {
+function start(number: number, task: LaneTask): void {
+  const one: Underway = {
+    number,
+    task,
     abort: new AbortController(),
-    sender: new PieceSender((bytes) => post({ type: 'piece', bytes }, [bytes.buffer])),
-    receiver: new PieceReceiver(() => post({ type: 'taken' })),
+    sender: new PieceSender((bytes) => post({ type: 'piece', number, bytes }, [bytes.buffer])),
+    receiver: new PieceReceiver(() => post({ type: 'taken', number })),
   }
-  running = current
-  void run(task, current)
+  underway.set(number, one)
+  free = free.then(() => run(one))
 }
 
-function cancel(): void {
+function cancel(number: number): void {
+  const one = underway.get(number)
+  if (one === undefined) return
   const interrupted = new CoffreError('ERR_INTERRUPTED', 'interrupted')
-  running?.abort.abort(interrupted)
-  running?.sender.fail(interrupted)
-  running?.receiver.fail(interrupted)
-  sessions.drop()
+  one.abort.abort(interrupted)
+  one.sender.fail(interrupted)
+  one.receiver.fail(interrupted)
+  // Only the oldest uses the session; the others never get to it.
+  if (underway.keys().next().value === number) sessions.drop()
 }
 
 port.on('message', (message: ToLane) => {
   switch (message.type) {
     case 'start':
-      start(message.task)
+      start(message.number, message.task)
       break
     case 'piece':
-      running?.receiver.receive(message.bytes)
+      underway.get(message.number)?.receiver.receive(message.bytes)
       break
     case 'end':
-      running?.receiver.end()
+      underway.get(message.number)?.receiver.end()
       break
     case 'taken':
-      running?.sender.taken()
+      underway.get(message.number)?.sender.taken()
       break
     case 'cancel':
-      cancel()
+      cancel(message.number)
       break
     case 'shutdown':
-      sessions.close().then(
-        () => port.close(),
-        () => port.close(),
-      )
+      free
+        .then(() => sessions.close())
+        .then(
+          () => port.close(),
+          () => port.close(),
+        )
       break
   }
 })

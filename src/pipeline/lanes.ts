@@ -18,12 +18,19 @@ export function laneAccess(access: ServerAccess): LaneAccess {
   return { prefix: access.prefix, parameters: access.parameters, password: access.password?.reveal() }
 }
 
+/** What the main thread keeps of a task until it has ended. */
+interface Underway {
+  readonly receiver: PieceReceiver
+  readonly sender: PieceSender
+  readonly resolve: (result: LaneResult) => void
+  readonly reject: (error: unknown) => void
+  readonly onProgress: ((plainBytes: number) => void) | undefined
+}
+
 class Lane {
   readonly #worker: Worker
-  #receiver: PieceReceiver | undefined
-  #sender: PieceSender | undefined
-  #settle: { resolve: (result: LaneResult) => void; reject: (error: unknown) => void } | undefined
-  #onProgress: ((plainBytes: number) => void) | undefined
+  readonly #underway = new Map<number, Underway>()
+  #tasks = 0
   #dead: CoffreError | undefined
 
   constructor() {
@@ -37,87 +44,94 @@ class Lane {
 
   run<K extends LaneTask['kind']>(
     task: Extract<LaneTask, { kind: K }>,
-    options: TaskOptions,
+    { input, onProgress }: TaskOptions,
   ): { output: AsyncIterable<Buffer>; result: Promise<LaneResults[K]> } {
-    const receiver = new PieceReceiver(() => this.#post({ type: 'taken' }))
-    const sender = new PieceSender((bytes) => this.#post({ type: 'piece', bytes }, [bytes.buffer]))
-    this.#receiver = receiver
-    this.#sender = sender
-    this.#onProgress = options.onProgress
-    const settled = new Promise<LaneResult>((resolve, reject) => (this.#settle = { resolve, reject }))
-    if (this.#dead === undefined) this.#post({ type: 'start', task })
-    else this.#die(this.#dead)
-    if (options.input !== undefined) this.#feed(options.input, sender)
-    settled.catch(() => undefined)
-    const cancel = (): void => this.cancel()
+    this.#tasks += 1
+    const number = this.#tasks
+    const receiver = new PieceReceiver(() => this.#post({ type: 'taken', number }))
+    const sender = new PieceSender((bytes) => this.#post({ type: 'piece', number, bytes }, [bytes.buffer]))
+    const { promise, resolve, reject } = Promise.withResolvers<LaneResult>()
+    promise.catch(() => undefined)
+    this.#underway.set(number, { receiver, sender, resolve, reject, onProgress })
+    if (this.#dead === undefined) this.#post({ type: 'start', number, task })
+    else this.#fail(number, this.#dead)
+    if (input !== undefined) this.#feed(number, input, sender)
+    const cancel = (): void => this.#post({ type: 'cancel', number })
     async function* output(): AsyncGenerator<Buffer> {
       let complete = false
       try {
         yield* receiver
-        await settled
+        await promise
         complete = true
       } finally {
         if (!complete) cancel()
       }
     }
     // The lane answers with the result of the kind it was asked for.
-    return { output: output(), result: settled as Promise<LaneResults[K]> }
+    return { output: output(), result: promise as Promise<LaneResults[K]> }
   }
 
   cancel(): void {
-    this.#post({ type: 'cancel' })
+    for (const number of this.#underway.keys()) this.#post({ type: 'cancel', number })
   }
 
+  /** Ends what is still under way, then the thread. */
   async shutdown(): Promise<void> {
     if (this.#dead !== undefined) return
     const ended = new Promise<void>((resolve) => this.#worker.once('exit', () => resolve()))
+    this.cancel()
     this.#post({ type: 'shutdown' })
     const timer = setTimeout(() => void this.#worker.terminate(), 5000)
     await ended
     clearTimeout(timer)
   }
 
-  #feed(input: AsyncIterable<Buffer>, sender: PieceSender): void {
+  #feed(number: number, input: AsyncIterable<Buffer>, sender: PieceSender): void {
     const feed = async (): Promise<void> => {
       for await (const bytes of input) await sender.send(bytes)
-      this.#post({ type: 'end' })
+      this.#post({ type: 'end', number })
     }
     feed().catch((error: unknown) => {
-      this.#fail(error)
-      this.cancel()
+      this.#fail(number, error)
+      this.#post({ type: 'cancel', number })
     })
   }
 
   #hear(message: FromLane): void {
+    const { number } = message
+    const task = this.#underway.get(number)
     switch (message.type) {
       case 'piece':
-        this.#receiver?.receive(message.bytes)
+        task?.receiver.receive(message.bytes)
         break
       case 'taken':
-        this.#sender?.taken()
+        task?.sender.taken()
         break
       case 'progress':
-        this.#onProgress?.(message.plainBytes)
+        task?.onProgress?.(message.plainBytes)
         break
       case 'done':
-        this.#receiver?.end()
-        this.#settle?.resolve(message.result)
+        task?.receiver.end()
+        task?.resolve(message.result)
+        this.#underway.delete(number)
         break
       case 'failed':
-        this.#fail(new CoffreError(message.code, message.message, { hint: message.hint }))
+        this.#fail(number, new CoffreError(message.code, message.message, { hint: message.hint }))
         break
     }
   }
 
-  #fail(error: unknown): void {
-    this.#settle?.reject(error)
-    this.#receiver?.fail(error)
-    this.#sender?.fail(error)
+  #fail(number: number, error: unknown): void {
+    const task = this.#underway.get(number)
+    task?.reject(error)
+    task?.receiver.fail(error)
+    task?.sender.fail(error)
+    this.#underway.delete(number)
   }
 
   #die(error: CoffreError): void {
     this.#dead = error
-    this.#fail(error)
+    for (const number of this.#underway.keys()) this.#fail(number, error)
   }
 
   #post(message: ToLane, transfer: readonly ArrayBuffer[] = []): void {

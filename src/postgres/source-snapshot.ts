@@ -9,7 +9,7 @@ import { CoffreError } from '../errors.ts'
 import type { InventoryDatabase, InventoryRole, InventorySequence } from '../model/inventory.ts'
 import {
   countLargeObjects,
-  readLeftOut,
+  readDoubts,
   readDatabase,
   readRoles,
   readSequences,
@@ -35,8 +35,8 @@ export interface SnapshotContent {
   readonly tables: readonly CatalogTable[]
   readonly sequences: readonly InventorySequence[]
   readonly largeObjects: number
-  /** What pg_dump leaves out without a word for a role that is no superuser, in words. */
-  readonly leftOut: readonly string[]
+  /** What will not come back, though neither pg_dump nor COPY complains: in words. */
+  readonly doubts: readonly string[]
 }
 
 /** What an importing session needs to read the same snapshot on the same server. */
@@ -160,7 +160,7 @@ async function readContent(
     tables: tables.filter(({ kind }) => kind === 'r'),
     sequences: await readSequences(session),
     largeObjects: await countLargeObjects(session),
-    leftOut: server.superuser ? [] : await readLeftOut(session),
+    doubts: await readDoubts(session, server),
   }
 }
 

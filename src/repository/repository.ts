@@ -109,22 +109,7 @@ export class Repository {
       ...new Set(hosts.map(({ publicKey }) => publicKey)),
     ])
     const manifest = parseManifest(bytes)
-    const keyring = this.trust.keyrings.get(manifest.keyring)
-    if (
-      keyring === undefined ||
-      !manifestSigners(keyring, ref.source).some((signer) => signer.fingerprint === fingerprint)
-    ) {
-      throw new CoffreError(
-        'ERR_SIGNATURE',
-        `${key} is signed by a key that keyring ${manifest.keyring} does not trust for ${ref.source}`,
-      )
-    }
-    if (manifest.backup !== ref.id || manifest.source !== ref.source || manifest.repository !== this.id) {
-      throw new CoffreError(
-        'ERR_SIGNATURE',
-        `${key} is the manifest of another backup (${manifest.source} ${manifest.backup}), moved here`,
-      )
-    }
+    this.#assertBelievable(ref, manifest, fingerprint)
     return { ref, manifest, manifestSha256: createHash('sha256').update(bytes).digest('hex') }
   }
 
@@ -145,7 +130,10 @@ export class Repository {
     }
   }
 
-  /** The commit point. Everything the manifest names is already durable and was read back. */
+  /**
+   * The commit point. Everything the manifest names is already durable and was read back. Throws ERR_SIGNATURE, with
+   * nothing written, for a manifest no reader would believe; ERR_EXISTS; ERR_NOT_STORED when it cannot be read again.
+   */
   async commit(
     ref: BackupRef,
     manifest: Manifest,
@@ -155,14 +143,44 @@ export class Repository {
   ): Promise<Backup> {
     const bytes = encodeJson(manifest)
     parseManifest(bytes)
+    this.#assertBelievable(ref, manifest, key.fingerprint)
     await this.store.create(restoreGuideKey(ref), guide)
     await this.store.create(signatureKey(manifestKey(ref)), Buffer.from(await signDetached(bytes, key, now)))
     await this.store.create(manifestKey(ref), bytes)
-    const backup = await this.read(ref)
-    if (backup.manifestSha256 !== createHash('sha256').update(bytes).digest('hex')) {
-      throw new CoffreError('ERR_NOT_STORED', 'the store gives back another manifest than it was given')
+    return await this.#readBack(ref, createHash('sha256').update(bytes).digest('hex'))
+  }
+
+  /** What was signed, by whom, is this backup of this source in this repository, and was theirs to say. */
+  #assertBelievable(ref: BackupRef, manifest: Manifest, signer: string): void {
+    const key = manifestKey(ref)
+    const keyring = this.trust.keyrings.get(manifest.keyring)
+    const signers = keyring === undefined ? [] : manifestSigners(keyring, ref.source)
+    if (!signers.some(({ fingerprint }) => fingerprint === signer)) {
+      throw new CoffreError(
+        'ERR_SIGNATURE',
+        `${key} is signed by a key that keyring ${manifest.keyring} does not trust for ${ref.source}`,
+      )
     }
-    return backup
+    if (manifest.backup !== ref.id || manifest.source !== ref.source || manifest.repository !== this.id) {
+      throw new CoffreError(
+        'ERR_SIGNATURE',
+        `${key} is the manifest of another backup (${manifest.source} ${manifest.backup}), moved here`,
+      )
+    }
+  }
+
+  async #readBack(ref: BackupRef, manifestSha256: string): Promise<Backup> {
+    let cause: unknown
+    try {
+      const backup = await this.read(ref)
+      if (backup.manifestSha256 === manifestSha256) return backup
+    } catch (error) {
+      const missing = error instanceof CoffreError && error.code === 'ERR_NO_BACKUP'
+      if (!missing && !(error instanceof CoffreError && error.exitStatus === 8)) throw error
+      cause = error
+    }
+    const message = 'the store does not give back the manifest it was given'
+    throw new CoffreError('ERR_NOT_STORED', message, { cause })
   }
 }
 

@@ -1,7 +1,7 @@
 /**
  * What is asked of an artifact once it was put, before any manifest may name it: it is there with its size, and its
  * first packets are OpenPGP, sealed to exactly the expected recipients. (An encryption setting that is accepted and
- * then ignored has put plain dumps into buckets before.)
+ * then ignored has put plain dumps into buckets before.) And the first question to what a manifest names: is it there?
  */
 import { CoffreError } from '../errors.ts'
 import { envelopeHeadLimitBytes, readEnvelope } from '../openpgp/envelope.ts'
@@ -29,12 +29,35 @@ export async function assertStored(
   }
   const range = { start: 0, length: Math.min(bytes, envelopeHeadLimitBytes) }
   const first = await readObject(store, key, { range, limitBytes: envelopeHeadLimitBytes })
-  const found = readEnvelope(first)
-  const same = found.bytes === envelope.length && first.subarray(0, envelope.length).equals(envelope)
-  if (!same || found.keyIds.join() !== keyIds.join()) {
+  let cause: unknown
+  if (first.subarray(0, envelope.length).equals(envelope)) {
+    try {
+      const found = readEnvelope(first)
+      if (found.bytes === envelope.length && found.keyIds.join() === keyIds.join()) return
+    } catch (error) {
+      cause = error
+    }
+  }
+  throw new CoffreError(
+    'ERR_NOT_STORED',
+    `${key} is not sealed to exactly the expected recipients in the store`,
+    { cause },
+  )
+}
+
+/** Throws ERR_DIGEST when an object that a signed manifest names is missing, or has another size. */
+export async function assertPresent(
+  store: ObjectStore,
+  key: string,
+  signed: { readonly name: string; readonly bytes: number },
+  signal: AbortSignal,
+): Promise<void> {
+  const head = await store.head(key, { signal })
+  if (head === undefined) throw new CoffreError('ERR_DIGEST', `${signed.name} is missing`)
+  if (head.sizeBytes !== signed.bytes) {
     throw new CoffreError(
-      'ERR_NOT_STORED',
-      `${key} is not sealed to exactly the expected recipients in the store`,
+      'ERR_DIGEST',
+      `${signed.name} has ${head.sizeBytes} bytes, ${signed.bytes} were signed`,
     )
   }
 }

@@ -36,9 +36,10 @@ export async function readTrust(
   for await (const { key } of store.list(keyringsFolder)) {
     const version = keyringVersion(key)
     if (version === undefined) continue
-    const bytes = await readObject(store, key, { limitBytes: keyringLimitBytes })
+    let bytes: Buffer
     let keyring: Keyring
     try {
+      bytes = await readObject(store, key, { limitBytes: keyringLimitBytes })
       keyring = await checkKeyring(store, key, bytes, { version, repositoryId, rootFingerprint })
     } catch (error) {
       if (!(error instanceof CoffreError) || error.exitStatus !== 8) throw error
@@ -69,7 +70,7 @@ async function checkKeyring(
   // The root's public key stands in the keyring itself: it is read to check the signature, and believed by its fingerprint.
   const keyring = parseKeyring(bytes)
   const rootKey = keyring.root.publicKey
-  if ((await fingerprintOf(rootKey)) !== rootFingerprint) {
+  if ((await fingerprintOrNone(rootKey)) !== rootFingerprint) {
     throw new CoffreError(
       'ERR_SIGNATURE',
       `${key} names another root than the one this configuration pins (trust.root)`,
@@ -87,6 +88,15 @@ async function checkKeyring(
     )
   }
   return keyring
+}
+
+/** What stands in place of a key may be anything. */
+async function fingerprintOrNone(publicKey: string): Promise<string | undefined> {
+  try {
+    return await fingerprintOf(publicKey)
+  } catch {
+    return undefined
+  }
 }
 
 /** The armored signature beside a key. Throws ERR_SIGNATURE when there is none. */

@@ -13,7 +13,7 @@ import { rowsPreamble, type TableRows } from '../../src/postgres/row-statements.
 import { SourceSnapshot } from '../../src/postgres/source-snapshot.ts'
 import { eventually } from './patience.ts'
 import { makeDatabase, type TestDatabase } from './postgres.ts'
-import { descendantsOf } from './processes.ts'
+import { descendantsOf, isRunning } from './processes.ts'
 import { environment, testAccess } from './session.ts'
 
 export type Run = Parameters<Parameters<Lanes['each']>[1]>[0]
@@ -135,6 +135,6 @@ function connectionTo({ name }: TestDatabase): LaneConnection {
 
 function started(): readonly number[] {
   return descendantsOf(process.pid)
-    .filter(({ name }) => name === 'psql')
+    .filter((child) => child.name === 'psql' && isRunning(child))
     .map(({ pid }) => pid)
 }

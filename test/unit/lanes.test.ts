@@ -80,11 +80,7 @@ test('a slow consumer holds the lane back, and PostgreSQL behind it', async () =
 })
 
 test('a server that waits holds the download back', async () => {
-  const data = Buffer.from(
-    `${bytesOf(36_000_000, 9)
-      .toString('base64')
-      .replace(/.{1000}/g, '$&\n')}\n`,
-  )
+  const data = linesOf(36_000_000)
   const { bytes, load } = sealHere(data)
   assert.ok(bytes.length > 4 * chunkBytes)
   const lock = await openSession(testAccess(bench.target.name))

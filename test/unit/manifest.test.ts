@@ -47,6 +47,8 @@ const artifacts = fc
     sampleArtifact('schema', `schema.dump.${suffix}.gpg`),
   ])
 
+const version = fc.stringMatching(/^\d[\w.+~ ():-]{0,80}$/)
+
 const manifest: fc.Arbitrary<Manifest> = fc.record({
   type: fc.constant('coffre-manifest' as const),
   format: fc.constant(1 as const),
@@ -63,7 +65,7 @@ const manifest: fc.Arbitrary<Manifest> = fc.record({
   startedAt: time,
   finishedAt: time,
   coffre: fc.string({ unit: 'binary' }),
-  postgres: fc.record({ server: fc.string(), pgDump: fc.string(), minimumPgRestore: fc.string() }),
+  postgres: fc.record({ server: version, pgDump: version, minimumPgRestore: version }),
   dumpOptions: fc.array(fc.string({ unit: 'binary' }), { maxLength: 3 }),
   compression: fc.record({
     algorithm: fc.constantFrom('zstd', 'gzip'),

@@ -204,6 +204,11 @@ async function outcome(vector: Vector, damage: Damage): Promise<Partial<Record<S
     Repository.open(new DirectoryStore({ root: damaged.path }), vector.root),
   )
   if (repository === undefined) return ended
+  // A keyring that cannot be believed is told, and left out; nothing new would be sealed beside it.
+  await attempt('open', async () => {
+    for (const error of repository.trust.broken) throw error
+  })
+  if (ended['open'] !== undefined) return ended
   const backup = await attempt('read', () =>
     repository.read({ source: vector.source, id: parseBackupId(damaged.id) }),
   )

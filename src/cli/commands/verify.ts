@@ -9,6 +9,7 @@ export interface VerifyOptions {
 }
 
 const mismatch = 8
+const failed = 1
 
 export async function verifyCommand(
   session: Session,
@@ -23,7 +24,13 @@ export async function verifyCommand(
   const pins = config.recipients.map(({ fingerprint }) => fingerprint)
   const result = await verify(session.context, { repository, ids: wanted, source: options.source, pins })
   session.print(result, describe(result))
-  if (!result.ok) session.host.setExitStatus(mismatch)
+  if (!result.ok) session.host.setExitStatus(statusOf(result))
+}
+
+/** A store that could not be asked says nothing about the backups. */
+function statusOf({ backups }: VerifyResult): number {
+  const problems = backups.flatMap((backup) => backup.problems)
+  return problems.every(({ code }) => code.startsWith('ERR_STORE')) ? failed : mismatch
 }
 
 function describe({ backups }: VerifyResult): string {
