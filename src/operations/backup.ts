@@ -90,11 +90,11 @@ async function makeBackup(context: Context, request: BackupRequest): Promise<Omi
     applicationName: `coffre ${source.name}`,
     lockTimeoutMs,
   })
-  for (const message of snapshot.content.leftOut) {
+  for (const message of snapshot.content.doubts) {
     context.emit({
       type: 'warning',
       message,
-      hint: 'only a superuser can back these up: do so, or write them down',
+      hint: 'keep a dump of these by other means as well',
     })
   }
   if (!snapshot.content.server.refusesViews) {
