@@ -29,7 +29,12 @@ export async function sealingKeys(context: Context, request: SealingKeysRequest)
   const { current: keyring, broken } = request.repository.trust
   if (broken[0] !== undefined) throw broken[0]
   const [difference] = pinDifferences(request.pins, keyring)
-  if (difference !== undefined) throw new CoffreError('ERR_PIN', `keyring ${keyring.version}: ${difference}`)
+  if (difference !== undefined) {
+    const named = keyring.recipients.map(({ fingerprint }) => fingerprint).join(', ')
+    throw new CoffreError('ERR_PIN', `keyring ${keyring.version}: ${difference}`, {
+      hint: `if you trust the keyring, name exactly its readers under recipients: ${named}; others need a new keyring, signed by the root`,
+    })
+  }
   if (
     !manifestSigners(keyring, request.source).some(
       ({ fingerprint }) => fingerprint === request.signingKey.fingerprint,

@@ -112,12 +112,18 @@ test('nothing of it was a command', () => {
   assert.equal(existsSync(trace), false)
 })
 
-test('unquoted, the same text is a command: the tests above can fail', async () => {
-  const other = await openSession()
-  await other.execute(`\\! touch ${trace}\nSELECT 1`)
-  assert.equal(existsSync(trace), true)
-  await other.execute(`\\! rm ${trace}\nSELECT 1`)
-  await other.close()
+test('unquoted, the same text would be a command: an error, so the tests above can fail, and nothing is run', async () => {
+  for (const command of [`\\! touch ${trace}`, '\\set x y', '\\q']) {
+    const other = await openSession()
+    await assert.rejects(
+      other.execute(`SELECT 1\n${command}`),
+      coded('ERR_PROGRAM', /backslash commands are restricted/),
+    )
+  }
+  assert.deepEqual(await session.query('SELECT :DBNAME AS name FROM (SELECT 1 AS postgres) AS p'), [
+    { name: 1 },
+  ])
+  assert.equal(existsSync(trace), false)
 })
 
 test('a zero byte, which PostgreSQL cannot hold, is refused before anything is sent', () => {
