@@ -22,13 +22,17 @@ export interface LaneOutput<R extends Sealed> {
   readonly result: Promise<R>
 }
 
-export class ArtifactWriter {
+/** For removing what a failed backup has stored: it must not hold up the error for long. */
+const tidyingLimitMs = 5000
+
+export class ArtifactWriter implements AsyncDisposable {
   readonly #store: ObjectStore
   readonly #ref: BackupRef
   readonly #recipients: readonly Recipient[]
   readonly #compression: Compression
   readonly #signal: AbortSignal
   readonly #artifacts: Artifact[] = []
+  #stored: string[] = []
   #plainBytes = 0
 
   constructor(options: {
@@ -79,7 +83,27 @@ export class ArtifactWriter {
   }
 
   async #put({ name }: ArtifactName, bytes: AsyncIterable<Buffer>): Promise<void> {
-    await this.#store.put(artifactKey(this.#ref, name), bytes, { signal: this.#signal })
+    const key = artifactKey(this.#ref, name)
+    await this.#store.put(key, bytes, { signal: this.#signal })
+    this.#stored.push(key)
+  }
+
+  /** From here on a manifest may name what was stored: it stays, whatever happens. */
+  keep(): void {
+    this.#stored = []
+  }
+
+  /**
+   * Removes what was stored and not kept, as far as the store and its credentials let us: without a manifest it is of no
+   * use, and takes room where room may be what was missing. The rest is debris for whoever sweeps it.
+   */
+  async [Symbol.asyncDispose](): Promise<void> {
+    const signal = AbortSignal.timeout(tidyingLimitMs)
+    try {
+      for (const key of this.#stored) await this.#store.delete(key, { signal })
+    } catch {
+      // One refusal is like the next.
+    }
   }
 
   async #confirm(

@@ -105,7 +105,7 @@ async function makeBackup(context: Context, request: BackupRequest): Promise<Omi
   }
   const snapshotTime = believableTime(context, snapshot.takenAt)
   const id = newBackupId(snapshotTime, randomBytes(4))
-  const writer = new ArtifactWriter({
+  await using writer = new ArtifactWriter({
     store: repository.store,
     ref: { source: source.name, id },
     recipients: keys.recipients,
@@ -134,6 +134,7 @@ async function makeBackup(context: Context, request: BackupRequest): Promise<Omi
     pgDump,
     previous,
   })
+  writer.keep()
   return summarize(await commit(context, repository, manifest, keys), read)
 }
 

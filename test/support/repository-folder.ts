@@ -18,11 +18,6 @@ export async function manifestsIn(repository: string): Promise<readonly string[]
   )
 }
 
-/** Files that are still being written, or never will be. */
-export async function partialFilesIn(repository: string): Promise<readonly string[]> {
-  return (await filesBelow(repository)).filter((path) => path.startsWith('.partial/'))
-}
-
 /** Puts a folder back to what another holds. */
 export async function replaceFolder(folder: string, by: string): Promise<void> {
   await rm(folder, { recursive: true, force: true })

@@ -50,10 +50,10 @@ const seconds = fc.oneof(fc.nat(100), fc.integer({ min: 0, max: 10_000_000_000 }
 const columns = fc.oneof(fc.integer({ min: 2, max: 40 }), fc.integer({ min: 2, max: 250 }))
 const stage = fc.constantFrom(...stages)
 
-test('a line never exceeds the columns, and says how far it is wherever there is room', async (t) => {
+test('a line never reaches the last column, and says how far it is wherever there is room', async (t) => {
   const property = fc.property(stage, progress, seconds, columns, (stage, done, passed, columns) => {
     const line = progressLine(stage, done, passed, columns)
-    assert.ok(line.length <= columns, `${line.length} in ${columns}: ${line}`)
+    assert.ok(line.length < columns, `${line.length} in ${columns}: ${line}`)
     if (columns >= 8) assert.match(line, /(?:^|\s)(?:\d| \d|  \d)\d{0,2} %/)
     assert.doesNotMatch(line, /NaN|Infinity|undefined|-\d|e\+/)
   })
@@ -128,7 +128,7 @@ test('no line on a terminal is wider than it, whatever it is wide', () => {
     }
     assert.equal(over.length, 2 * stages.length)
     const widest = Math.max(...over.map((line) => line.length))
-    assert.ok(widest <= (columns > 1 ? columns : 80), `${widest} in ${columns}`)
+    assert.ok(widest > 0 && widest < (columns > 1 ? columns : 80), `${widest} in ${columns}`)
   }
 })
 
