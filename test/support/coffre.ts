@@ -24,14 +24,17 @@ export interface RunOptions {
   readonly cwd: string
   readonly env?: Readonly<Record<string, string>>
   readonly input?: string
+  /** Words of a command that runs coffre as its own child: a tracer. */
+  readonly under?: readonly string[]
 }
 
 /** Started, for tests that interrupt it; `ended` resolves however it ends. */
 export function startCoffre(
   args: readonly string[],
-  { cwd, env, input }: RunOptions,
+  { cwd, env, input, under = [] }: RunOptions,
 ): { child: ChildProcess; ended: Promise<Outcome> } {
-  const child = spawn(join(home, 'bin/coffre'), args, {
+  const [command = '', ...words] = [...under, join(home, 'bin/coffre'), ...args]
+  const child = spawn(command, words, {
     cwd,
     env: { ...process.env, ...env },
     stdio: ['pipe', 'pipe', 'pipe'],
