@@ -19,6 +19,9 @@ const leaseSchema = z.strictObject({
   expiresAt: z.iso.datetime(),
 })
 
+/** A store that is away must not hold up the error that says so. */
+const releaseLimitMs = 5000
+
 export interface LeaseOptions {
   readonly source: string
   readonly holder: Holder
@@ -78,9 +81,9 @@ export class Lease implements AsyncDisposable {
   }
 
   /** One after the other: each takes the number after the one before it. */
-  async #write(durationMs: number): Promise<void> {
+  async #write(durationMs: number, signal?: AbortSignal): Promise<void> {
     const write = async (): Promise<void> => {
-      await writeLease(this.#store, this.#options, this.#number + 1, durationMs)
+      await writeLease(this.#store, this.#options, this.#number + 1, durationMs, signal)
       this.#number += 1
     }
     const written = this.#writing.then(write)
@@ -91,7 +94,7 @@ export class Lease implements AsyncDisposable {
   /** Releases it; that failing only means that others wait until it expires. */
   async [Symbol.asyncDispose](): Promise<void> {
     clearInterval(this.#timer)
-    await this.#write(0).catch(() => undefined)
+    await this.#write(0, AbortSignal.timeout(releaseLimitMs)).catch(() => undefined)
   }
 }
 
@@ -123,6 +126,7 @@ async function writeLease(
   { source, holder, now }: LeaseOptions,
   number: number,
   durationMs: number,
+  signal?: AbortSignal,
 ): Promise<void> {
   const at = now()
   const lease = {
@@ -133,7 +137,7 @@ async function writeLease(
     expiresAt: new Date(at.getTime() + durationMs).toISOString(),
   }
   try {
-    await store.create(leaseKey(source, number), encodeJson(lease))
+    await store.create(leaseKey(source, number), encodeJson(lease), { signal })
   } catch (error) {
     if (error instanceof CoffreError && error.code === 'ERR_EXISTS') {
       throw new CoffreError(

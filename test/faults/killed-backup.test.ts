@@ -2,7 +2,6 @@
  * A backup that is interrupted, killed, or loses what it reads from: what is committed afterwards is a whole backup or
  * none, nothing is left running, and the next run works.
  */
-/* oxlint-disable typescript/no-floating-promises -- node:test itself waits for what test() returns */
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'

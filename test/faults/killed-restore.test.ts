@@ -2,7 +2,6 @@
  * A restore that is interrupted or killed: nothing stands under the wanted name unless it is whole, nothing else is left
  * where coffre could still tidy up, and where it could not it is said what is there.
  */
-/* oxlint-disable typescript/no-floating-promises -- node:test itself waits for what test() returns */
 import assert from 'node:assert/strict'
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'

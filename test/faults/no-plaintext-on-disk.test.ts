@@ -3,7 +3,6 @@
  * its children is looked at as it is made, and every file that is left afterwards. The data, and the names of a table, a
  * column and a role, carry a word that must be in none of them.
  */
-/* oxlint-disable typescript/no-floating-promises -- node:test itself waits for what test() returns */
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'

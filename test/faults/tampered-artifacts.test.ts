@@ -2,7 +2,6 @@
  * Artifacts that were damaged, exchanged or forged: `verify` names them, `restore` refuses, and nothing of them reaches a
  * server. Other backups stay as good as they were.
  */
-/* oxlint-disable typescript/no-floating-promises -- node:test itself waits for what test() returns */
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs'

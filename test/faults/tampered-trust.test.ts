@@ -2,7 +2,6 @@
  * Manifests, signatures and keyrings that were edited, exchanged, moved or forged: status 8 wherever they would be
  * believed, nothing restored; and what was not touched stays usable.
  */
-/* oxlint-disable typescript/no-floating-promises -- node:test itself waits for what test() returns */
 import assert from 'node:assert/strict'
 import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'

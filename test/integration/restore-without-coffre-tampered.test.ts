@@ -2,7 +2,6 @@
  * docs/restore-without-coffre.md fails closed: whatever was altered, exchanged or moved in a repository, its lines, run as
  * written, stop with a status other than 0 and never say that the backup is genuine.
  */
-/* oxlint-disable typescript/no-floating-promises -- node:test itself waits for what test() returns */
 import assert from 'node:assert/strict'
 import { cpSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'

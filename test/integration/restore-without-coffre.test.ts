@@ -2,7 +2,6 @@
  * A backup comes back without coffre: the lines of docs/restore-without-coffre.md and of the backup's own RESTORE.md are run
  * as written, where neither coffre nor node is, and the result is compared with the source by plain SQL.
  */
-/* oxlint-disable typescript/no-floating-promises -- node:test itself waits for what test() returns */
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'

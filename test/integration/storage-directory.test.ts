@@ -2,7 +2,6 @@
  * The directory store where the file system is against it: full, read-only, not its own, missing, laid with links;
  * and a writer that is killed. What every store must do is in test/contract.
  */
-/* oxlint-disable typescript/no-floating-promises -- node:test itself waits for what it() returns */
 import assert from 'node:assert/strict'
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'

@@ -3,7 +3,6 @@
  * success. In front of the real server stands a proxy that goes wrong on request. Nothing may be half visible, and
  * no failure may look like success.
  */
-/* oxlint-disable typescript/no-floating-promises -- node:test itself waits for what it() returns */
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'

@@ -2,7 +2,6 @@
  * The S3 store on a real server: credentials, buckets, encryption and other people's objects.
  * What every store must do is in test/contract; broken connections are in storage-s3-faults.test.ts.
  */
-/* oxlint-disable typescript/no-floating-promises -- node:test itself waits for what it() returns */
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { after, before, describe, it } from 'node:test'

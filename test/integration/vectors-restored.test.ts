@@ -2,7 +2,6 @@
  * What released versions wrote is restored (test/vectors/README.md): by this coffre, and by the vector's own RESTORE.md as it
  * was written then. Both must end with the same database.
  */
-/* oxlint-disable typescript/no-floating-promises -- node:test itself waits for what test() returns */
 import assert from 'node:assert/strict'
 import { chmodSync, cpSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'

@@ -2,7 +2,6 @@
  * RowDigest against its definition, written out a second time (row-digest-reference.ts): a plain BigInt XXH64, itself
  * held against published vectors. What is judged is every way in which chunk borders, row widths and row order can go wrong.
  */
-/* oxlint-disable typescript/no-floating-promises -- node:test itself waits for what test() returns */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { type TestContext, test } from 'node:test'

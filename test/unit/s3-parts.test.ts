@@ -1,5 +1,4 @@
 /** How a stream is cut into parts: enough of them for any object, none of them too large, no byte lost. */
-/* oxlint-disable typescript/no-floating-promises -- node:test itself waits for what it() returns */
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import * as fc from 'fast-check'

@@ -2,7 +2,6 @@
  * What released versions wrote is read by this one (test/vectors/README.md): every vector is opened, verified, decrypted and
  * counted through the code, without any PostgreSQL; and every damage done to one ends with the error it must end with.
  */
-/* oxlint-disable typescript/no-floating-promises -- node:test itself waits for what test() returns */
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync, statSync } from 'node:fs'
