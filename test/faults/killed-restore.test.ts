@@ -186,6 +186,25 @@ for (const empty of [false, true]) {
   })
 }
 
+test('an empty database of that name that somebody fills meanwhile is kept, under another name', async () => {
+  await onServer('CREATE DATABASE wanted TEMPLATE template0')
+  const { ended } = startRestore()
+  await eventually('it is being filled', async () =>
+    (await databases()).some((name) => name.startsWith('wanted_coffre_')),
+  )
+  // Made before the restore looks again, which it does after the names have changed.
+  await sql('wanted', 'CREATE TABLE precious AS SELECT 42 AS n', [], server.server)
+  const { status, stderr } = await ended
+  assert.equal(status, 3, stderr)
+  assert.match(
+    stderr,
+    /warning: somebody wrote to the empty database meanwhile: it is kept as "(wanted_\w+)"/,
+  )
+  const kept = /it is kept as "(\w+)"/.exec(stderr)?.[1] ?? ''
+  assert.equal(await sql(kept, 'SELECT n FROM precious', [], server.server), '42')
+  await assertWhole()
+})
+
 test('losing its session at the very end: not renamed, nothing left', async () => {
   const { ended } = startRestore()
   await eventually('it is filled', async () =>

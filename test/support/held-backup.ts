@@ -121,11 +121,14 @@ class Gate {
   async open(first?: string): Promise<void> {
     const lock = this.#lock
     this.#lock = undefined
-    if (lock !== undefined && first !== undefined) {
-      lock.run(`${first} COMMIT;`)
-      await eventually('the statement was run', async () => !(await this.#isAsking(lock)))
+    try {
+      if (lock !== undefined && first !== undefined) {
+        lock.run(`${first} COMMIT;`)
+        await eventually('the statement was run', async () => !(await this.#isAsking(lock)))
+      }
+    } finally {
+      await lock?.end()
     }
-    await lock?.end()
   }
 
   async #isAsking(lock: ExclusiveLock): Promise<boolean> {
