@@ -2,32 +2,15 @@
  * Runs the tests against real servers: starts a throw-away PostgreSQL and a real S3 server on loopback, tells the tests
  * where they are, runs node's test runner over the files named (default: all), and ends the servers whatever happens.
  */
-import { execFileSync, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { globSync, mkdtempSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { globSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { clientEnvironment } from '../src/postgres/client-tools.ts'
 import { ScratchCluster } from '../src/postgres/scratch-cluster.ts'
+import { startS3 } from './servers/start-s3.ts'
 
 const home = dirname(import.meta.dirname)
-const s3Script = join(home, 'test/servers/s3-server')
-
-function startS3(): { environment: Record<string, string>; stop: () => void } {
-  const env = { ...process.env, COFFRE_S3_DIR: mkdtempSync(join(tmpdir(), 'coffre-test-s3-')) }
-  const stop = (): void =>
-    void execFileSync(s3Script, ['stop'], { env, stdio: ['ignore', 'ignore', 'inherit'] })
-  const lines = execFileSync(s3Script, ['start'], { env, encoding: 'utf8' }).split('\n')
-  const facts = Object.fromEntries(
-    lines
-      .filter((line) => line.includes('='))
-      .map((line) => line.split(/=(.*)/s).slice(0, 2) as [string, string]),
-  )
-  const environment = Object.fromEntries(
-    Object.entries(facts).map(([name, value]) => [name.replace(/^COFFRE_S3_/, 'COFFRE_TEST_S3_'), value]),
-  )
-  return { environment, stop }
-}
 
 const abort = new AbortController()
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => abort.abort())
