@@ -1,9 +1,9 @@
 /**
  * npm run bench: coffre beside what people use instead, on the same data, in interleaved rounds. Prints every run and
- * the ratios to `pg_dump > /dev/null`, and writes docs/performance.md from what it measured.
+ * the ratios to `pg_dump > /dev/null`.
  *
  *   npm run bench                         the whole: about half an hour on two cores
- *   npm run bench -- --rounds 2 --quick   small data, to see that it works; writes no document
+ *   npm run bench -- --rounds 2 --quick   small data, to see that it works
  *   npm run bench -- --memory 1000,3000   peak memory of a backup and a restore at these sizes (MB), and nothing else
  */
 import { availableParallelism } from 'node:os'
