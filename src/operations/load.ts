@@ -134,6 +134,7 @@ export async function loadRowArtifacts(target: LoadTarget): Promise<void> {
         artifact,
         sessionKey: await opened.sessionKey(artifact),
         algorithm: opened.backup.manifest.compression.algorithm,
+        plainLimitBytes: opened.backup.manifest.plainBytes,
         blocks: blocks.map(({ table, bytes }) => ({ rows: rowsOf(inventory, table), bytes })),
       },
       { input: opened.stored(artifact) },

@@ -71,8 +71,9 @@ export class OpenedBackup {
 
   async *plain(artifact: Artifact): AsyncGenerator<Buffer> {
     const sessionKey = await this.sessionKey(artifact)
-    const { algorithm } = this.backup.manifest.compression
-    yield* openArtifact(this.stored(artifact), artifact, { sessionKey, algorithm })
+    const { compression, plainBytes } = this.backup.manifest
+    const key = { sessionKey, algorithm: compression.algorithm, plainLimitBytes: plainBytes }
+    yield* openArtifact(this.stored(artifact), artifact, key)
   }
 
   /** Throws ERR_FORMAT when it is not the inventory of this backup. */

@@ -74,6 +74,7 @@ export interface LoadRowsTask {
   readonly artifact: Artifact
   readonly sessionKey: Buffer
   readonly algorithm: Compression['algorithm']
+  readonly plainLimitBytes: number
   readonly blocks: readonly { readonly rows: TableRows; readonly bytes: number }[]
 }
 

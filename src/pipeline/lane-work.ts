@@ -159,9 +159,7 @@ function digestBytes(digester: RowDigester, bytes: Buffer): void {
 
 export async function loadRows(task: LoadRowsTask, sessions: LaneSession, tools: LaneTools): Promise<null> {
   const session = await sessions.for(task.connection, tools.signal)
-  const reader = new RowBlockReader(
-    openArtifact(tools.input, task.artifact, { sessionKey: task.sessionKey, algorithm: task.algorithm }),
-  )
+  const reader = new RowBlockReader(openArtifact(tools.input, task.artifact, task))
   await session.execute('BEGIN')
   await reader.skipPreamble()
   let plainBytes = 0

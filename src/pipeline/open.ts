@@ -9,16 +9,44 @@ import { chunkBytes, type Artifact } from '../model/manifest.ts'
 import { MessageOpener } from '../openpgp/message.ts'
 import { decompress, type Compression } from './compression.ts'
 
-/** The artifact's plain bytes. Throws ERR_DIGEST where the bytes are not those the manifest names. */
+/** What opening one artifact takes. */
+export interface OpenKey {
+  readonly sessionKey: Buffer
+  readonly algorithm: Compression['algorithm']
+  /** What the whole backup holds, as the manifest says: no artifact can be larger, whatever it decompresses to. */
+  readonly plainLimitBytes: number
+}
+
+/**
+ * The artifact's plain bytes. Throws ERR_DIGEST where the bytes are not those the manifest names, ERR_FORMAT where they
+ * do not decompress, or to more than they may: a few kilobytes could otherwise fill a disk or the memory.
+ */
 export function openArtifact(
   stored: AsyncIterable<Buffer>,
   artifact: Artifact,
-  key: { readonly sessionKey: Buffer; readonly algorithm: Compression['algorithm'] },
+  { sessionKey, algorithm, plainLimitBytes }: OpenKey,
 ): AsyncGenerator<Buffer> {
-  return decompress(
-    decrypt(verifiedChunks(stored, artifact), artifact.envelope.bytes, key.sessionKey),
-    key.algorithm,
-  )
+  const compressed = decrypt(verifiedChunks(stored, artifact), artifact.envelope.bytes, sessionKey)
+  return atMost(decompress(compressed, algorithm), plainLimitBytes, artifact.name)
+}
+
+async function* atMost(
+  plain: AsyncIterable<Buffer>,
+  limitBytes: number,
+  name: string,
+): AsyncGenerator<Buffer> {
+  let sizeBytes = 0
+  for await (const bytes of plain) {
+    sizeBytes += bytes.length
+    if (sizeBytes > limitBytes) {
+      throw new CoffreError(
+        'ERR_FORMAT',
+        `${name} decompresses to more than the ${limitBytes} bytes that the whole backup is said to hold`,
+        { hint: 'whoever signed this backup meant to fill your disk or memory: do not restore it' },
+      )
+    }
+    yield bytes
+  }
 }
 
 /** The stored bytes, passed on chunk by chunk, each only once its SHA-256 is the manifest's. */

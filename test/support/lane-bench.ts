@@ -105,6 +105,7 @@ export class LaneBench implements AsyncDisposable {
       artifact: { name: 'rows/0001.sql.zst.gpg', kind: 'rows', ...facts },
       sessionKey,
       algorithm: 'zstd',
+      plainLimitBytes: 2 * blockBytes + 10_000,
       blocks: [{ rows: large, bytes: blockBytes }],
     }
   }

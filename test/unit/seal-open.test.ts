@@ -66,13 +66,19 @@ function seal(
   return { bytes: Buffer.concat([...pieces, ...last]), artifact, key, algorithm: compression.algorithm }
 }
 
+function openKey(
+  { key, algorithm }: SealedHere,
+  plainLimitBytes = 64 * chunkBytes,
+): Parameters<typeof openArtifact>[2] {
+  return { sessionKey: key.sessionKey, algorithm, plainLimitBytes }
+}
+
 function openHere(
   sealed: SealedHere,
   bytes: Buffer,
   by: readonly number[] = [65_536],
 ): AsyncGenerator<Buffer> {
-  const { artifact, key, algorithm } = sealed
-  return openArtifact(chunked(bytes, by), artifact, { sessionKey: key.sessionKey, algorithm })
+  return openArtifact(chunked(bytes, by), sealed.artifact, openKey(sealed))
 }
 
 const sha256 = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex')
@@ -241,14 +247,29 @@ test('another key, or the other compression, gives an error and no bytes', async
 
 test('a store that fails half way is what is told, and not what follows from it', async () => {
   const sealed = seal(bytesOf(100_000))
-  const { artifact, key, algorithm } = sealed
   async function* failing(): AsyncGenerator<Buffer> {
     yield sealed.bytes.subarray(0, 1000)
     throw new CoffreError('ERR_STORE', 'the network is gone')
   }
-  const opened = openArtifact(failing(), artifact, { sessionKey: key.sessionKey, algorithm })
+  const opened = openArtifact(failing(), sealed.artifact, openKey(sealed))
   await assert.rejects(collect(opened), coded('ERR_STORE', /network/))
 })
+
+for (const algorithm of ['zstd', 'gzip'] as const) {
+  test(`a few kilobytes of ${algorithm} that would become gigabytes stop where the backup is said to end`, async () => {
+    const bomb = seal(Buffer.alloc(64 * frameBytes), { compression: { algorithm, level: 6 } })
+    assert.ok(bomb.bytes.length < 100_000)
+    const limitBytes = 3 * frameBytes
+    let given = 0
+    const reading = async (): Promise<void> => {
+      const opened = openArtifact(chunked(bomb.bytes, [65_536]), bomb.artifact, openKey(bomb, limitBytes))
+      for await (const part of opened) given += part.length
+    }
+    await assert.rejects(reading(), coded('ERR_FORMAT', /decompresses to more than the 3145728 bytes/))
+    assert.ok(given <= limitBytes)
+    assert.equal((await collect(openHere(bomb, bomb.bytes))).length, 64 * frameBytes)
+  })
+}
 
 test('whoever stops reading ends the download', async () => {
   const sealed = seal(bytesOf(2 * chunkBytes))
@@ -260,8 +281,7 @@ test('whoever stops reading ends the download', async () => {
       ended = true
     }
   }
-  const { artifact, key, algorithm } = sealed
-  for await (const part of openArtifact(stored(), artifact, { sessionKey: key.sessionKey, algorithm })) {
+  for await (const part of openArtifact(stored(), sealed.artifact, openKey(sealed))) {
     assert.ok(part.length > 0)
     break
   }
