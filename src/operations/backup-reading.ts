@@ -5,8 +5,9 @@
 import { CoffreError } from '../errors.ts'
 import type { Inventory, InventoryTable } from '../model/inventory.ts'
 import { addRowDigests, emptyRowDigest, type RowDigest } from '../model/row-digest.ts'
-import type { LaneConnection, SealedBlock } from '../pipeline/lane-tasks.ts'
+import type { LaneConnection, LaneResults, SealedBlock } from '../pipeline/lane-tasks.ts'
 import { laneAccess, type Lanes } from '../pipeline/lanes.ts'
+import { sealHere } from '../pipeline/seal-rows.ts'
 import type { CatalogTable } from '../postgres/catalog.ts'
 import type { ClientEnvironment, ClientProgram } from '../postgres/client-tools.ts'
 import type { ServerAccess } from '../postgres/conninfo.ts'
@@ -18,7 +19,9 @@ import {
   setSequenceStatement,
   type TableRows,
 } from '../postgres/row-statements.ts'
-import type { SourceSnapshot } from '../postgres/source-snapshot.ts'
+import { explainLockError } from '../postgres/lock-conflicts.ts'
+import type { PsqlSession } from '../postgres/psql-session.ts'
+import { isLockRefused, type SourceSnapshot } from '../postgres/source-snapshot.ts'
 import type { ArtifactName, ArtifactWriter } from './artifact-writer.ts'
 import type { Emit } from '../observe/events.ts'
 import { RowProgress } from './row-progress.ts'
@@ -32,6 +35,8 @@ export interface ReadingRequest {
   readonly writer: ArtifactWriter
   readonly lanes: Lanes
   readonly suffix: 'zst' | 'gz'
+  /** Aborted when the snapshot is lost, with the reason. */
+  readonly lost: AbortSignal
   /** Something a person must see to, though the backup is made. */
   readonly warn: (message: string, hint: string) => void
 }
@@ -43,6 +48,7 @@ export interface ReadBackup {
 }
 
 type RunOnLane = Parameters<Parameters<Lanes['each']>[1]>[0]
+type SealedRows = LaneResults['seal-rows']
 type Job = (run: RunOnLane) => Promise<void>
 
 const smallestTargetBytes = 64 * 1024 * 1024
@@ -83,7 +89,7 @@ export async function readEverything(emit: Emit, request: ReadingRequest): Promi
           async (run: RunOnLane) => void (objects = await digestLargeObjects(request, run)),
         ]),
   ]
-  await request.lanes.each(jobs, (run, job) => job(run))
+  await request.lanes.each(jobs, (run, job) => job(run), request.lost)
   return {
     tables: tables.map((table, index) => inventoryTable(table, digestOf(index, tasks, sealed))),
     rowArtifacts: tasks.map((task, index) => ({
@@ -109,9 +115,14 @@ function programJob(
   const whole = artifact.kind === 'globals' ? 'globals' : 'archive'
   const connection = connectionOf(request)
   return async (run) => {
-    const { warnings } = await request.writer.fromLane(artifact, (seal) =>
-      run({ kind: 'seal-program', connection, program, arguments: args, whole, seal }, {}),
-    )
+    const { warnings } = await request.writer
+      .fromLane(artifact, (seal) =>
+        run({ kind: 'seal-program', connection, program, arguments: args, whole, seal }, {}),
+      )
+      .catch(async (error: unknown) => {
+        if (!isLockRefused(error)) throw error
+        throw await request.snapshot.alone((session) => explainLockError(error, session))
+      })
     for (const warning of warnings)
       request.warn(warning, 'something was left out of the backup: see to it, or back up as a superuser')
   }
@@ -174,22 +185,23 @@ function rowJob(
     const last = index === tasks.length - 1
     const trailer = last ? sequences.map((sequence) => `${setSequenceStatement(sequence)};\n`).join('') : ''
     const meter = progress.begin(task.sizeBytes)
-    const { blocks: sealed, plainBytes } = await request.writer.fromLane(
-      rowArtifactName(request, index),
-      (seal) =>
+    const { writer, snapshot } = request
+    const connection = connectionOf(request)
+    const rows = { blocks, preamble: rowsPreamble, trailer }
+    const name = rowArtifactName(request, index)
+    const onLane = (): Promise<SealedRows> =>
+      writer.fromLane(name, (seal) =>
         run(
-          {
-            kind: 'seal-rows',
-            connection: connectionOf(request),
-            snapshot: request.snapshot.handle,
-            seal,
-            blocks,
-            preamble: rowsPreamble,
-            trailer,
-          },
+          { kind: 'seal-rows', connection, snapshot: snapshot.handle, seal, ...rows },
           { onProgress: meter.read },
         ),
-    )
+      )
+    const overSnapshot = (session: PsqlSession): Promise<SealedRows> =>
+      writer.fromLane(name, (seal) => sealHere(session, { seal, ...rows }, meter.read))
+    const { blocks: sealed, plainBytes } = await onLane().catch((error: unknown) => {
+      if (!isLockRefused(error)) throw error
+      return snapshot.alone(overSnapshot)
+    })
     meter.end(plainBytes)
     return sealed
   }

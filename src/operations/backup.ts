@@ -12,6 +12,7 @@ import { compressionSuffix, type Compression } from '../pipeline/compression.ts'
 import { Lanes } from '../pipeline/lanes.ts'
 import type { ServerAccess } from '../postgres/conninfo.ts'
 import { dumpOptions, programVersion } from '../postgres/definitions.ts'
+import { Heartbeat } from '../postgres/heartbeat.ts'
 import { SourceSnapshot } from '../postgres/source-snapshot.ts'
 import { Lease } from '../repository/lease.ts'
 import { isBroken, newestOf, type Backup, type Repository } from '../repository/repository.ts'
@@ -56,6 +57,8 @@ export interface BackupResult {
 
 const leaseDurationMs = 5 * 60_000
 const lockTimeoutMs = 60_000
+/** Whoever watches a backup sees within this time that its snapshot was lost. */
+const heartbeatMs = 5000
 const clockToleranceMs = 5 * 60_000
 
 export async function backup(context: Context, request: BackupRequest): Promise<BackupResult> {
@@ -145,6 +148,7 @@ async function readAll(
   writer: ArtifactWriter,
 ): Promise<ReadBackup> {
   const jobs = request.source.jobs === 'auto' ? context.cores : request.source.jobs
+  using heartbeat = new Heartbeat(() => snapshot.assertAlive(), heartbeatMs)
   await using lanes = new Lanes(jobs, context.signal)
   return await readEverything(context.emit, {
     environment: context.environment,
@@ -152,6 +156,7 @@ async function readAll(
     applicationName: `coffre ${request.source.name}`,
     lockTimeoutMs,
     snapshot,
+    lost: heartbeat.lost,
     writer,
     lanes,
     suffix: compressionSuffix(request.compression),

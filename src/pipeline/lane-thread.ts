@@ -32,7 +32,7 @@ function work(task: LaneTask, tools: LaneTools): Promise<LaneResult> {
     case 'seal-rows':
       return sealRows(task, sessions, tools)
     case 'seal-program':
-      return sealProgram(task, tools)
+      return sealProgram(task, sessions, tools)
     case 'digest':
       return digestRows(task, sessions, tools)
     case 'load-rows':

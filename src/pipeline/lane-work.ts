@@ -8,21 +8,21 @@ import { RowDigester, type RowDigest } from '../model/row-digest.ts'
 import { readToEnd, startClient } from '../postgres/client-tools.ts'
 import type { ServerAccess } from '../postgres/conninfo.ts'
 import { PsqlSession } from '../postgres/psql-session.ts'
-import { copyInStatement, copyOutStatement } from '../postgres/row-statements.ts'
-import { assertSameTables, beginInSnapshot } from '../postgres/source-snapshot.ts'
+import { copyInStatement } from '../postgres/row-statements.ts'
+import { beginInSnapshot, lockWithoutWaiting } from '../postgres/source-snapshot.ts'
 import type {
   DigestTask,
   LaneConnection,
   LaneResults,
   LoadRowsTask,
-  SealedBlock,
   SealProgramTask,
   SealRowsTask,
 } from './lane-tasks.ts'
 import { openArtifact } from './open.ts'
 import { ArchiveCheck, GlobalsCheck } from './whole-output.ts'
-import { blockFooter, blockHeader, EndMarkerGuard, RowBlockReader } from './row-blocks.ts'
+import { RowBlockReader } from './row-blocks.ts'
 import { ArtifactSealer } from './seal.ts'
+import { sealBlocks } from './seal-rows.ts'
 
 /** What the thread lends a task. */
 export interface LaneTools {
@@ -65,45 +65,36 @@ function accessOf({ access }: LaneConnection): ServerAccess {
   return { ...access, password: access.password === undefined ? undefined : new Secret(access.password) }
 }
 
+/** Every lock is asked for first, and never waited for: nothing of a task that cannot have one was sent. */
 export async function sealRows(
   task: SealRowsTask,
   sessions: LaneSession,
   tools: LaneTools,
 ): Promise<LaneResults['seal-rows']> {
   const session = await sessions.for(task.connection, tools.signal)
-  const digester = new RowDigester()
-  const sealer = new ArtifactSealer(task.seal, task.seal.compression, digester.buffer)
-  const out = async (pieces: Buffer[]): Promise<void> => {
-    for (const piece of pieces) await tools.send(piece)
-    if (pieces.length > 0) tools.progress(sealer.plainBytes)
-  }
   await beginInSnapshot(session, task.snapshot, task.connection.lockTimeoutMs)
-  const tables = task.blocks.map(({ oid, rows }) => ({ oid, schema: rows.schema, name: rows.name }))
-  await assertSameTables(session, tables)
-  await out([...sealer.begin(), ...sealer.append(Buffer.from(task.preamble))])
-  const blocks: SealedBlock[] = []
-  for (const { rows, pages } of task.blocks) {
-    await out(sealer.append(blockHeader(rows)))
-    const before = sealer.plainBytes
-    const guard = new EndMarkerGuard()
-    for await (const bytes of session.copyTo(copyOutStatement(rows, pages))) {
-      guard.check(bytes)
-      await out(sealer.append(bytes, (offset, length) => digester.scan(offset, length)))
+  await lockWithoutWaiting(
+    session,
+    task.blocks.map(({ rows }) => rows),
+  )
+  const sealing = sealBlocks(session, task, tools.progress)
+  for (;;) {
+    const { value, done } = await sealing.next()
+    if (done === true) {
+      await session.execute('COMMIT')
+      return value
     }
-    blocks.push({ ...digester.finish(), bytes: sealer.plainBytes - before })
-    await out(sealer.append(blockFooter))
+    await tools.send(value)
   }
-  await assertSameTables(session, tables)
-  await session.execute('COMMIT')
-  const { pieces, sealed } = (await out(sealer.append(Buffer.from(task.trailer))), sealer.finish())
-  await out(pieces)
-  return { ...sealed, blocks }
 }
 
+/** The lane's session ends first: a lane never has more than one connection. */
 export async function sealProgram(
   task: SealProgramTask,
+  sessions: LaneSession,
   tools: LaneTools,
 ): Promise<LaneResults['seal-program']> {
+  await sessions.close()
   const { connection, program, seal } = task
   const access = accessOf(connection)
   const options = { environment: connection.environment, signal: tools.signal }

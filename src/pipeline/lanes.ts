@@ -158,26 +158,34 @@ export class Lanes implements AsyncDisposable {
 
   /**
    * Works through the jobs in their order, each lane taking the next when it is free. `job` gets a way to run one task on
-   * its lane. The first failure stops the taking of new jobs, cancels those under way, and is what is thrown.
+   * its lane. The first failure stops the taking of new jobs, cancels those under way, and is what is thrown; `lost` is
+   * such a failure that comes from elsewhere.
    */
-  async each<J>(jobs: Iterable<J>, job: (run: Lane['run'], one: J) => Promise<void>): Promise<void> {
+  async each<J>(
+    jobs: Iterable<J>,
+    job: (run: Lane['run'], one: J) => Promise<void>,
+    lost?: AbortSignal,
+  ): Promise<void> {
     const queue = jobs[Symbol.iterator]()
-    let failure: { readonly error: unknown } | undefined
+    const failures: unknown[] = []
+    const fail = (error: unknown): void => {
+      if (failures.push(error) === 1) this.#cancel()
+    }
+    const lose = (): void => fail(lost?.reason)
+    lost?.addEventListener('abort', lose)
     const work = async (lane: Lane): Promise<void> => {
-      for (let next = queue.next(); next.done !== true && failure === undefined; next = queue.next()) {
+      for (let next = queue.next(); next.done !== true && failures.length === 0; next = queue.next()) {
         try {
           this.#signal.throwIfAborted()
           await job((task, options) => lane.run(task, options), next.value)
         } catch (error) {
-          if (failure === undefined) {
-            failure = { error }
-            this.#cancel()
-          }
+          fail(error)
         }
       }
     }
     await Promise.all(this.#lanes.map((lane) => work(lane)))
-    if (failure !== undefined) throw failure.error
+    lost?.removeEventListener('abort', lose)
+    if (failures.length > 0) throw failures[0]
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

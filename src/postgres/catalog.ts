@@ -27,15 +27,15 @@ const tableRow = z.object({
 })
 export type CatalogTable = z.infer<typeof tableRow>
 
-const members = (catalog: string): string =>
+export const members = (catalog: string): string =>
   `EXISTS (SELECT FROM pg_catalog.pg_depend m WHERE m.classid = '${catalog}'::pg_catalog.regclass AND m.objid = c.oid
      AND m.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass AND m.deptype = 'e')`
 
-const extensionOf = `LEFT JOIN LATERAL (
+export const extensionOf = `LEFT JOIN LATERAL (
     SELECT e.extname, e.extcondition[pg_catalog.array_position(e.extconfig, c.oid)] AS condition
     FROM pg_catalog.pg_extension e WHERE c.oid = ANY (e.extconfig)) x ON true`
 
-const userSchema = `n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'`
+export const userSchema = `n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'`
 
 /** The size of a table that was dropped meanwhile is NULL. */
 const tablesQuery = `

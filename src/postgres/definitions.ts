@@ -23,9 +23,9 @@ export function schemaDumpArguments(access: ServerAccess, snapshotId: string): r
   return [...archiveOptions(access, snapshotId), '--section=pre-data', '--section=post-data']
 }
 
-/** The data section with every table left out: large objects alone. */
+/** The data section with every table left out, so that none is locked: large objects alone. */
 export function largeObjectDumpArguments(access: ServerAccess, snapshotId: string): readonly string[] {
-  return [...archiveOptions(access, snapshotId), '--section=data', '--exclude-table-data=*.*']
+  return [...archiveOptions(access, snapshotId), '--section=data', '--exclude-table=*.*']
 }
 
 /** Roles, memberships and tablespaces of the whole server; without password verifiers where the role may not read them. */

@@ -54,7 +54,7 @@ const rules: readonly Rule[] = [
     hint: 'the server ended the session: its log says why (a restart, a crash, somebody who ended it)',
   },
   {
-    matches: /\b55P03\b|lock timeout/,
+    matches: /\b55P03\b|lock timeout|^pg_dump: .*statement timeout/m,
     code: 'ERR_POSTGRES',
     hint: 'another session holds or waits for an exclusive lock (ALTER, VACUUM FULL, …): run the backup again when it is done',
   },

@@ -19,6 +19,7 @@ import {
   type ServerFacts,
 } from './catalog.ts'
 import type { ServerAccess } from './conninfo.ts'
+import { explainLockError } from './lock-conflicts.ts'
 import { PsqlSession, type SessionOptions } from './psql-session.ts'
 import { quoteLiteral, quoteQualified } from './quoting.ts'
 
@@ -54,6 +55,7 @@ export class SourceSnapshot implements AsyncDisposable {
   readonly takenAt: Date
   readonly content: SnapshotContent
   readonly #session: PsqlSession
+  #free: Promise<void> = Promise.resolve()
 
   private constructor(session: PsqlSession, handle: SnapshotHandle, takenAt: Date, content: SnapshotContent) {
     this.#session = session
@@ -76,6 +78,7 @@ export class SourceSnapshot implements AsyncDisposable {
         }
       } catch (error) {
         session.kill()
+        if (isLockRefused(error)) throw await explainOverNewSession(error, access, options)
         if (!wasDropped(error)) throw error
       }
       session.kill()
@@ -87,13 +90,37 @@ export class SourceSnapshot implements AsyncDisposable {
     )
   }
 
+  /** Lends the session that holds the snapshot and all its locks, to one after the other. */
+  async alone<T>(work: (session: PsqlSession) => Promise<T>): Promise<T> {
+    const result = this.#free.then(() => work(this.#session))
+    this.#free = result.then(
+      () => undefined,
+      () => undefined,
+    )
+    return await result
+  }
+
   /** Throws when the session that holds the snapshot is gone: what was read since cannot be trusted to be whole. */
   async assertAlive(): Promise<void> {
-    await this.#session.execute('SELECT 1')
+    await this.alone((session) => session.execute('SELECT 1'))
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#session.kill()
+  }
+}
+
+/** A refused lock has ended its session. */
+async function explainOverNewSession(
+  error: CoffreError,
+  access: ServerAccess,
+  options: SessionOptions,
+): Promise<CoffreError> {
+  const session = await PsqlSession.open(access, options)
+  try {
+    return await explainLockError(error, session)
+  } finally {
+    session.kill()
   }
 }
 
@@ -119,12 +146,7 @@ async function lockAndExport(
   await session.execute(`SET lock_timeout = ${Math.round(lockTimeoutMs)}`)
   const before = await readTables(session)
   await session.execute('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY')
-  for (let start = 0; start < before.length; start += locksPerStatement) {
-    const names = before
-      .slice(start, start + locksPerStatement)
-      .map(({ schema, name }) => `ONLY ${quoteQualified(schema, name)}`)
-    await session.execute(`LOCK TABLE ${names.join(', ')} IN ACCESS SHARE MODE`)
-  }
+  await lockTables(session, before)
   const exported = z
     .object({ id: z.string().regex(/^[0-9A-F]+-[0-9A-F]+-\d+$/), takenAt: z.string() })
     .parse(
@@ -139,6 +161,41 @@ async function lockAndExport(
   if (identity(before) !== identity(after)) return undefined
   const handle = { id: exported.id, serverStartedAt: server.startedAt, encoding: server.encoding }
   return { handle, takenAt: new Date(exported.takenAt), tables: after }
+}
+
+interface NamedTable {
+  readonly schema: string
+  readonly name: string
+}
+
+async function lockTables(session: PsqlSession, tables: readonly NamedTable[], wait = ''): Promise<void> {
+  for (let start = 0; start < tables.length; start += locksPerStatement) {
+    const names = tables
+      .slice(start, start + locksPerStatement)
+      .map(({ schema, name }) => `ONLY ${quoteQualified(schema, name)}`)
+    await session.execute(`LOCK TABLE ${names.join(', ')} IN ACCESS SHARE MODE${wait}`)
+  }
+}
+
+/**
+ * While the snapshot holds a table nobody else can have it exclusively, but somebody may ask for that; later sessions
+ * then queue behind (PostgreSQL documentation, 13.3.1 Table-Level Locks). Throws what `isLockRefused` knows: such tables
+ * are read over the snapshot's own session, which has their locks (hazard 3).
+ */
+export async function lockWithoutWaiting(session: PsqlSession, tables: readonly NamedTable[]): Promise<void> {
+  await lockTables(session, tables, ' NOWAIT')
+}
+
+/**
+ * lock_not_available (PostgreSQL, Appendix A): refused at once, or not to be had in time. pg_dump tells no codes, and has
+ * a statement timeout for its locks only.
+ */
+export function isLockRefused(error: unknown): error is CoffreError {
+  return (
+    error instanceof CoffreError &&
+    error.code === 'ERR_POSTGRES' &&
+    /\b55P03: |^pg_dump .*canceling statement due to (?:statement|lock) timeout/.test(error.message)
+  )
 }
 
 /** What must not have changed between listing and locking; sizes may. */

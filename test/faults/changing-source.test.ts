@@ -4,7 +4,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { after, before, test } from 'node:test'
 import { makeWorkshop, startCoffre, type Workshop } from '../support/coffre.ts'
-import { holdBackup } from '../support/held-backup.ts'
+import { holdBackup, outOfLine } from '../support/held-backup.ts'
 import { eventually } from '../support/patience.ts'
 import { makeDatabase, type TestDatabase } from '../support/postgres.ts'
 
@@ -13,7 +13,7 @@ let workshop: Workshop
 
 before(async () => {
   database = await makeDatabase('changing')
-  await database.sql(`CREATE SCHEMA blue; CREATE SCHEMA green; CREATE TABLE z (n int);
+  await database.sql(`CREATE SCHEMA blue; CREATE SCHEMA green; CREATE TABLE z AS SELECT ${outOfLine} AS wide;
     CREATE TABLE blue.orders AS SELECT 'blue' AS colour; CREATE TABLE green.orders AS SELECT 'green' AS colour;
     CREATE SEQUENCE s`)
   workshop = await makeWorkshop({ sources: { shop: { url: database.url, jobs: 2 } } })
@@ -24,7 +24,7 @@ after(async () => {
 })
 
 test('schemas that swap their names during a backup fail it: no rows are kept under the other name', async () => {
-  // The lanes have read nothing of `z` yet, and the tables of both schemas are locked: renaming a schema needs no such lock.
+  // A lane is about to read `z`, and the tables of both schemas are locked: renaming a schema needs no such lock.
   await using held = await holdBackup(database, 'z', ['backup', '--json'], { cwd: workshop.folder })
   await database.sql(
     `ALTER SCHEMA blue RENAME TO red; ALTER SCHEMA green RENAME TO blue; ALTER SCHEMA red RENAME TO green`,

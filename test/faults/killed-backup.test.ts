@@ -9,16 +9,18 @@ import { after, before, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import * as fc from 'fast-check'
 import { makeWorkshop, startCoffre, type Outcome, type Workshop } from '../support/coffre.ts'
-import { holdBackup, type HeldBackup } from '../support/held-backup.ts'
+import { holdBackup, outOfLine, type HeldBackup } from '../support/held-backup.ts'
 import { startOwnServer } from '../support/own-server.ts'
+import { pauseDumps } from '../support/paused-dump.ts'
 import { eventually } from '../support/patience.ts'
 import { conninfoOf, makeDatabase, type TestDatabase } from '../support/postgres.ts'
 import { descendantsOf, isRunning } from '../support/processes.ts'
+import { queueLock } from '../support/queued-lock.ts'
 import { holds } from '../support/property.ts'
 import { filesBelow, manifestsIn } from '../support/repository-folder.ts'
 
 const rows = `CREATE TABLE a AS SELECT n, md5(n::text) || md5((n + 1)::text) AS text FROM generate_series(1, 300000) n;
-  CREATE TABLE z AS SELECT n FROM generate_series(1, 1000) n;`
+  CREATE TABLE z AS SELECT ${outOfLine} AS wide;`
 
 let database: TestDatabase
 let workshop: Workshop
@@ -35,7 +37,23 @@ after(async () => {
   await database[Symbol.asyncDispose]()
 })
 
-const hold = (): Promise<HeldBackup> => holdBackup(database, 'z', ['backup'], { cwd: workshop.folder })
+/** Its pg_dump waits too. */
+async function hold(): Promise<HeldBackup> {
+  const paused = pauseDumps()
+  const options = { cwd: workshop.folder, env: paused.environment }
+  const held = await holdBackup(database, 'z', ['backup'], options)
+  return {
+    ...held,
+    release: async () => {
+      paused.resume()
+      await held.release()
+    },
+    [Symbol.asyncDispose]: async () => {
+      await held[Symbol.asyncDispose]()
+      paused[Symbol.dispose]()
+    },
+  }
+}
 
 /** Sessions of clients in the database, but for the one that asks and the gates of these tests. */
 async function sessions(): Promise<string> {
@@ -150,22 +168,48 @@ test('a run that was killed keeps nobody out, and the next one says so', async (
 })
 
 test('without the session that holds the snapshot nothing is committed, though every row came', async () => {
+  const before = await kept()
+  using paused = pauseDumps({ at: 'end' })
+  const options = { cwd: workshop.folder, env: paused.environment }
+  await using held = await holdBackup(database, 'z', ['backup'], options)
+  await paused.snapshot()
+  await database.sql(`SELECT pg_terminate_backend(${held.snapshotBackend}, 5000)`)
+  paused.resume()
+  await held.release()
+  assertFailed(await held.ended, 1, /terminating connection|connection .*(closed|lost)/)
+  assert.deepEqual(await kept(), before)
+})
+
+test('the loss of the snapshot is noticed while rows are read, not at the end', async () => {
   await assertNothingStays(async (held) => {
     await database.sql(`SELECT pg_terminate_backend(${held.snapshotBackend}, 5000)`)
-    // With the snapshot's locks gone, a table can be emptied under the lanes: they would read nothing, and no error.
-    await held.release('TRUNCATE z;')
+    // The lane and pg_dump would wait for ever.
     assertFailed(await held.ended, 1, /terminating connection|connection .*(closed|lost)/)
   })
 })
 
-for (const statement of ['COPY', 'LOCK TABLE'] as const) {
-  test(`losing the session of ${statement === 'COPY' ? 'a lane' : 'pg_dump'} fails the backup`, async () => {
-    await assertNothingStays(async (held) => {
-      await database.sql(`SELECT pg_terminate_backend(${await held.waiting(statement)}, 5000)`)
-      assertFailed(await held.ended, 1, /terminating connection due to administrator command/)
-    })
+test('losing the session of a lane fails the backup', async () => {
+  await assertNothingStays(async (held) => {
+    await database.sql(`SELECT pg_terminate_backend(${held.laneBackend}, 5000)`)
+    assertFailed(await held.ended, 1, /terminating connection due to administrator command/)
   })
-}
+})
+
+test('losing the session of pg_dump fails the backup', async () => {
+  const before = await kept()
+  using paused = pauseDumps()
+  const { ended } = startCoffre(['backup'], { cwd: workshop.folder, env: paused.environment })
+  await paused.snapshot()
+  await using queued = await queueLock(database, 'ALTER TABLE a ADD COLUMN more int')
+  paused.resume()
+  await eventually('pg_dump waits behind it', async () => {
+    const waiting = `SELECT pid FROM pg_stat_activity WHERE application_name = 'pg_dump' AND ${queued.backend} = ANY (pg_blocking_pids(pid))`
+    const pid = await database.sql(waiting)
+    return pid !== '' && (await database.sql(`SELECT pg_terminate_backend(${pid}, 5000)`)) === 't'
+  })
+  assertFailed(await ended, 1, /terminating connection due to administrator command/)
+  assert.deepEqual(await kept(), before)
+})
 
 for (const program of ['psql', 'pg_dump'] as const) {
   test(`kill -9 of ${program} fails the backup, and says of what`, async () => {
@@ -203,7 +247,7 @@ test('a table that is dropped while coffre waits for it is no part of the backup
 test('a server that stops at once in the middle fails the backup; one that is down is told from one that refuses', async () => {
   await using server = await startOwnServer()
   const doomed = await makeDatabase('stopped', server.server)
-  await doomed.sql('CREATE TABLE a AS SELECT 1 AS n; CREATE TABLE z AS SELECT 1 AS n;')
+  await doomed.sql(`CREATE TABLE a AS SELECT 1 AS n; CREATE TABLE z AS SELECT ${outOfLine} AS wide;`)
   await using shop = await makeWorkshop({ sources: { shop: { url: doomed.url, jobs: 2 } } })
   await using held = await holdBackup(doomed, 'z', ['backup'], { cwd: shop.folder })
   const stoppedAt = performance.now()

@@ -11,7 +11,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { makeWorkshop, startCoffre, type Outcome, type Workshop } from '../support/coffre.ts'
-import { holdBackup } from '../support/held-backup.ts'
+import { holdBackup, outOfLine } from '../support/held-backup.ts'
 import { makeDatabase, sql, type TestDatabase } from '../support/postgres.ts'
 import { descendantsOf } from '../support/processes.ts'
 import { filesBelow } from '../support/repository-folder.ts'
@@ -29,7 +29,7 @@ before(async () => {
   await database.sql(`CREATE ROLE ${secret}_role PASSWORD '${secret}'; CREATE SCHEMA ${secret}_schema AUTHORIZATION ${secret}_role;
     CREATE TABLE ${secret}_schema.${secret}_table (${secret}_column text, n serial);
     INSERT INTO ${secret}_schema.${secret}_table SELECT '${secret} ' || md5(g::text) FROM generate_series(1, 2000) g;
-    CREATE TABLE z AS SELECT '${secret}'::text AS text; COMMENT ON TABLE z IS '${secret}';
+    CREATE TABLE z AS SELECT '${secret}' || ${outOfLine} AS text; COMMENT ON TABLE z IS '${secret}';
     SELECT lo_from_bytea(0, convert_to(repeat('${secret}', 1000), 'UTF8'));`)
   workshop = await makeWorkshop({ sources: { shop: { url: database.url, jobs: 2 } } })
   for (const name of ['home', 'tmp']) mkdirSync(join(workshop.folder, name))

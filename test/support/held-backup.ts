@@ -1,6 +1,6 @@
 /**
- * A backup held in the middle of its rows: its snapshot is taken, pg_dump and a lane wait for one table's lock, and
- * bytes of other tables are already under way. No clock is in it: a backup gets there or the test fails.
+ * A backup held in the middle of its rows: its snapshot is taken, a lane waits in the COPY of one table, and bytes of
+ * other tables are already under way. No clock is in it: a backup gets there or the test fails.
  */
 import assert from 'node:assert/strict'
 import { spawn, type ChildProcess } from 'node:child_process'
@@ -13,16 +13,19 @@ export interface HeldBackup extends AsyncDisposable {
   readonly ended: Promise<Outcome>
   /** Of the session that holds the snapshot. */
   readonly snapshotBackend: number
-  /** The session of a lane that waits (`COPY`), or pg_dump's (`LOCK TABLE`). */
-  waiting(statement: 'COPY' | 'LOCK TABLE'): Promise<number>
-  /** Lets it go on, after `first` was run where the lock is held. */
-  release(first?: string): Promise<void>
+  /** Of the lane that waits. */
+  readonly laneBackend: number
+  /** Lets it go on. */
+  release(): Promise<void>
 }
 
+/** What a table that can hold a backup must have: a value that is stored out of line. */
+export const outOfLine = `(SELECT string_agg(md5(n::text), '') FROM generate_series(1, 2000) n)`
+
 /**
- * Starts `coffre` with `args` and holds it. The lock is held first, so that coffre must wait for it; then another is
- * asked for behind coffre's back and the first let go, until coffre's snapshot has the table and all later sessions
- * queue behind the one that was asked for last.
+ * Starts `coffre` with `args` and holds it at `table`, in which some value must be stored out of line: whoever reads it,
+ * or asks for its size, needs the index of those values. That is held first; then it is asked for once more behind
+ * coffre's back and the first let go, until it is a lane that waits.
  */
 export async function holdBackup(
   database: TestDatabase,
@@ -39,19 +42,13 @@ export async function holdBackup(
     await ended
   }
   try {
-    await gate.letSnapshotThrough(child)
-    const waiting: HeldBackup['waiting'] = async (statement) =>
-      await eventually(
-        `${statement} waits`,
-        async () => (await gate.queue()).find(({ query }) => query.startsWith(statement))?.pid,
-      )
-    await waiting('COPY')
+    const lane = await gate.letThroughToRows(child)
     return {
       child,
       ended,
-      snapshotBackend: (await gate.snapshot()) ?? assert.fail('the snapshot is gone'),
-      waiting,
-      release: (first) => gate.open(first),
+      snapshotBackend: (await gate.snapshot(lane)) ?? assert.fail('the snapshot is gone'),
+      laneBackend: lane,
+      release: () => gate.open(),
       [Symbol.asyncDispose]: end,
     }
   } catch (error) {
@@ -60,20 +57,17 @@ export async function holdBackup(
   }
 }
 
-/** A session that holds or asks for the table. */
-interface Request {
+/** A session that waits for the gate. */
+interface Waiting {
   readonly pid: number
-  readonly application: string
-  readonly state: string
-  readonly mode: string
-  readonly granted: boolean
   readonly query: string
 }
 
 class Gate {
   readonly #database: TestDatabase
   readonly #table: string
-  #lock: ExclusiveLock | undefined
+  #index: string | undefined
+  #lock: GateLock | undefined
   #count = 0
 
   constructor(database: TestDatabase, table: string) {
@@ -81,91 +75,77 @@ class Gate {
     this.#table = table
   }
 
-  /** Asks for the table behind whoever has it or waits for it now; then lets go what was held before. */
+  /** Asks for the index behind whoever has it or waits for it now; then lets go what was held before. */
   async close(): Promise<void> {
+    this.#index ??= await this.#database.sql(
+      `SELECT indexrelid::regclass FROM pg_index JOIN pg_class c ON indrelid = reltoastrelid WHERE c.oid = '${this.#table}'::regclass`,
+    )
+    assert.notEqual(this.#index, '', `${this.#table} keeps nothing out of line`)
     this.#count += 1
     const before = this.#lock
-    const lock = new ExclusiveLock(this.#database, this.#table, `gate_${process.pid}_${this.#count}`)
+    const lock = new GateLock(this.#database, this.#index, `gate_${process.pid}_${this.#count}`)
     this.#lock = lock
-    await eventually('the gate asks for the table', async () => await this.#isAsking(lock))
+    await eventually('the gate asks for the index', async () => await this.#isAsking(lock))
     await before?.end()
   }
 
-  async letSnapshotThrough(coffre: ChildProcess): Promise<void> {
-    while ((await this.snapshot()) === undefined) {
-      await eventually('coffre comes to the table', async () => {
+  /** Returns the lane that waits. What waits before it, for sizes, is let go. */
+  async letThroughToRows(coffre: ChildProcess): Promise<number> {
+    for (;;) {
+      const waiting = await eventually('coffre comes to the table', async () => {
         assert.equal(coffre.exitCode, null, 'coffre ended before it was held')
-        return (await this.queue()).length > 0 || (await this.snapshot()) !== undefined
+        return (await this.#queue())[0]
       })
-      if ((await this.snapshot()) === undefined) await this.close()
-      assert.ok(this.#count < 10, 'coffre never took its snapshot')
+      if (waiting.query.startsWith('COPY "')) return waiting.pid
+      await this.close()
+      assert.ok(this.#count < 10, 'coffre never came to its rows')
     }
   }
 
-  /** The session of coffre that has locked the table for as long as it takes. */
-  async snapshot(): Promise<number | undefined> {
-    return (await this.#requests()).find(
-      ({ mode, granted, application, state }) =>
-        mode === 'AccessShareLock' &&
-        granted &&
-        application.startsWith('coffre ') &&
-        state === 'idle in transaction',
-    )?.pid
+  /** The session of coffre, other than the lane's, that has locked the table for as long as it takes. */
+  async snapshot(lane: number): Promise<number | undefined> {
+    const found = await this.#database.sql(`SELECT a.pid FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+      WHERE l.relation = '${this.#table}'::regclass AND l.mode = 'AccessShareLock' AND l.granted AND a.pid <> ${lane}
+        AND a.application_name LIKE 'coffre %' AND a.state = 'idle in transaction'`)
+    return found === '' ? undefined : Number(found)
   }
 
-  /** Who waits to read the table. */
-  async queue(): Promise<readonly Request[]> {
-    return (await this.#requests()).filter(({ mode, granted }) => mode === 'AccessShareLock' && !granted)
-  }
-
-  async open(first?: string): Promise<void> {
+  async open(): Promise<void> {
     const lock = this.#lock
     this.#lock = undefined
-    try {
-      if (lock !== undefined && first !== undefined) {
-        lock.run(`${first} COMMIT;`)
-        await eventually('the statement was run', async () => !(await this.#isAsking(lock)))
-      }
-    } finally {
-      await lock?.end()
-    }
+    await lock?.end()
   }
 
-  async #isAsking(lock: ExclusiveLock): Promise<boolean> {
-    return (await this.#requests()).some(
-      ({ mode, application }) => mode === 'AccessExclusiveLock' && application === lock.name,
-    )
-  }
-
-  async #requests(): Promise<readonly Request[]> {
-    const lines = await this.#database.sql(`SELECT row_to_json(r) FROM (
-      SELECT a.pid, a.application_name AS application, a.state, l.mode, l.granted, a.query
-      FROM pg_locks l JOIN pg_stat_activity a USING (pid) JOIN pg_database d ON d.oid = l.database AND d.datname = current_database()
-      WHERE l.locktype = 'relation' AND l.relation = '${this.#table}'::regclass) r`)
+  async #queue(): Promise<readonly Waiting[]> {
+    const lines =
+      await this.#database.sql(`SELECT row_to_json(r) FROM (SELECT a.pid, a.query FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+        WHERE l.relation = '${this.#index}'::regclass AND l.mode = 'AccessShareLock' AND NOT l.granted) r`)
     return lines
       .split('\n')
       .filter((line) => line !== '')
-      .map((line) => JSON.parse(line) as Request)
+      .map((line) => JSON.parse(line) as Waiting)
+  }
+
+  async #isAsking(lock: GateLock): Promise<boolean> {
+    const found = await this.#database.sql(`SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid)
+      WHERE relation = '${this.#index}'::regclass AND mode = 'AccessExclusiveLock' AND application_name = '${lock.name}'`)
+    return found !== '0'
   }
 }
 
-/** An exclusive lock on the table, held or asked for by a psql of its own. */
-class ExclusiveLock {
+/** The index, held exclusively or asked for, by a psql of its own: REINDEX keeps it to the end of the transaction. */
+class GateLock {
   readonly name: string
   readonly #database: TestDatabase
   readonly #psql: ChildProcess
 
-  constructor(database: TestDatabase, table: string, name: string) {
+  constructor(database: TestDatabase, index: string, name: string) {
     this.name = name
     this.#database = database
     const conninfo = `${conninfoOf(database.name, database.server)} application_name=${name}`
     this.#psql = spawn('psql', ['-X', '-q', '-d', conninfo], { stdio: ['pipe', 'ignore', 'ignore'] })
     this.#psql.stdin?.on('error', () => undefined)
-    this.run(`BEGIN; LOCK TABLE ${table} IN ACCESS EXCLUSIVE MODE;`)
-  }
-
-  run(text: string): void {
-    this.#psql.stdin?.write(`${text}\n`)
+    this.#psql.stdin?.write(`BEGIN; REINDEX INDEX ${index};\n`)
   }
 
   async end(): Promise<void> {
