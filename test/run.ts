@@ -1,6 +1,7 @@
 /**
  * Runs the tests against real servers: starts a throw-away PostgreSQL and a real S3 server on loopback, tells the tests
  * where they are, runs node's test runner over the files named (default: all), and ends the servers whatever happens.
+ * COFFRE_TEST_S3=newer in the environment takes the newer S3 server (servers/README.md).
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -8,6 +9,7 @@ import { globSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { clientEnvironment } from '../src/postgres/client-tools.ts'
 import { ScratchCluster } from '../src/postgres/scratch-cluster.ts'
+import { startKeyService } from './servers/key-service.ts'
 import { startS3 } from './servers/start-s3.ts'
 
 const home = dirname(import.meta.dirname)
@@ -27,7 +29,8 @@ await using postgres = await ScratchCluster.start({
   signal: abort.signal,
   settings,
 })
-const s3 = startS3()
+await using keys = process.env['COFFRE_TEST_S3'] === 'newer' ? await startKeyService() : undefined
+const s3 = startS3(keys?.address)
 try {
   const files =
     process.argv.length > 2 ? process.argv.slice(2) : globSync('test/**/*.test.ts', { cwd: home }).toSorted()

@@ -23,7 +23,9 @@ export type Encryption = (typeof encryptions)[number]
 interface ProviderTraits {
   /**
    * What it offers; the first is the default: sse-s3 wherever the provider is known to have it, none where it is
-   * known not to (R2, Hetzner) or depends on how the server is run (Ceph, generic).
+   * known not to (R2, Hetzner) or depends on how the server is run (Ceph, generic). Each is read in the provider's own
+   * pages, 2026-11-23, and Ceph's is run, 2026-11-24 (docs/providers.md). Whatever stands here, what was asked for is
+   * looked for on every stored object.
    */
   readonly encryptions: readonly [Encryption, ...Encryption[]]
   /** What its address is made from: a region (with an example), or an endpoint that must be given. */

@@ -1,41 +1,36 @@
 /**
- * What each S3 provider does differently, as data. Every value comes from the provider's own page, named beside it;
- * where a page is silent the careful value stands. Nothing here decides anything: `s3-connection.ts` reads it.
+ * What each S3 provider does differently, as data. Every value says where it comes from: **run** (by coffre's own tests,
+ * against a real server of that software), **validated** (the request that coffre makes of it is checked by a test, no
+ * server has seen it), **read** (in the provider's own pages, named beside it), each with its date; where a page is
+ * silent the careful value stands. Which encryption and which address a configuration may ask for is in
+ * `model/provider.ts`; nothing here decides anything: `s3-connection.ts` and `s3-upload.ts` read it.
  */
-
-export type S3Provider =
-  | 'aws'
-  | 'ovh'
-  | 'scaleway'
-  | 'backblaze'
-  | 'wasabi'
-  | 'hetzner'
-  | 'r2'
-  | 'ceph'
-  | 'generic'
-
-export type S3Encryption = 'sse-s3' | 'sse-kms' | 'none'
+import type { Provider } from '../model/provider.ts'
 
 export interface ProviderProfile {
   /** For messages. */
   readonly name: string
   /** `{region}` stands for the region; undefined where the address must be configured (or, `aws`, is known). */
   readonly endpoint: string | undefined
-  readonly endpointRequired: boolean
   /** The bucket in the path instead of in the host name. */
   readonly pathStyle: boolean
   /**
    * When to add the checksum headers that SDKs add since 2025: WHEN_REQUIRED everywhere, as OVHcloud, Backblaze,
-   * Hetzner, R2 and older Ceph refused them. Content-MD5, which all of them check, is always sent instead.
+   * Hetzner, R2 (read, their issues, 2026-11-23) and Ceph 16 (run 2026-11-24) refuse or ignore some of them.
+   * Content-MD5, which all of them check, is always sent instead.
    */
   readonly checksums: 'WHEN_REQUIRED' | 'WHEN_SUPPORTED'
-  /** What may be asked for. What was asked for is looked for on every stored object, whatever stands here. */
-  readonly encryption: readonly S3Encryption[]
   /**
-   * Whether PutObject honours `If-None-Match: *`. Where it does not, "create only" is a look before the write:
-   * two writers at the same moment can then both succeed, and the later one's bytes stay.
+   * Whether PutObject honours `If-None-Match: *`. `unknown`: it is sent, and the key is looked for before. `no`: it is
+   * not sent, and "create only" is that look alone: two writers at the same moment can then both succeed, and the later
+   * one's bytes stay.
    */
-  readonly conditionalPut: boolean
+  readonly conditionalPut: 'yes' | 'unknown' | 'no'
+  /**
+   * `md5`: the ETag of what was stored is the MD5 of its bytes, or of its parts' MD5s, and is compared with them.
+   * `opaque`: nobody has tried. Never compared under a KMS key.
+   */
+  readonly etag: 'md5' | 'opaque'
   /** Parts of one multipart upload. */
   readonly maxParts: number
   /** All parts but the last must have one size, so they cannot grow with the object. */
@@ -45,92 +40,79 @@ export interface ProviderProfile {
 
 const mebibyte = 1024 * 1024
 
-/** What most of them share: "Amazon S3 multipart upload limits" (5 MiB to 5 GiB, 10,000 parts). */
+/** What most of them share. Parts: "Amazon S3 multipart upload limits" (5 MiB to 5 GiB, 10,000 parts); read 2026-11-23. */
 const common = {
-  endpointRequired: false,
   pathStyle: false,
   checksums: 'WHEN_REQUIRED',
-  encryption: ['sse-s3', 'none'],
-  conditionalPut: true,
+  conditionalPut: 'yes',
+  etag: 'opaque',
   maxParts: 10_000,
   uniformParts: false,
   partSizeBytes: 8 * mebibyte,
 } as const satisfies Partial<ProviderProfile>
 
-export const providerProfiles: Readonly<Record<S3Provider, ProviderProfile>> = {
-  // AWS, "Add preconditions to S3 operations with conditional requests", "Using server-side encryption".
-  aws: { ...common, name: 'AWS', endpoint: undefined, encryption: ['sse-s3', 'sse-kms', 'none'] },
+export const providerProfiles: Readonly<Record<Provider, ProviderProfile>> = {
+  // AWS, "Add preconditions to S3 operations with conditional requests", "Object" (ETag); read 2026-11-23. The SDK knows
+  // the addresses; validated 2026-11-24.
+  aws: { ...common, name: 'AWS', endpoint: undefined, etag: 'md5' },
 
-  // OVHcloud, "Object Storage - Endpoints and geoavailability", "Encrypt your server-side objects with SSE-OMK"
-  // (AES256; no KMS), "Conditional writes" (since 2026-06-09), "Technical limitations".
+  // OVHcloud, "Object Storage - Endpoints and geoavailability" (2026-02-03), "Conditional writes" (2026-06-09: If-None-Match
+  // since then; before, 501), "Technical limitations" (2026-02-18); read 2026-11-23. Address: validated 2026-11-24.
   ovh: { ...common, name: 'OVHcloud', endpoint: 'https://s3.{region}.io.cloud.ovh.net' },
 
-  // Scaleway, "Enable SSE-ONE", "Using conditional writes", "Managing multipart uploads": 1 to 1000 parts.
+  // Scaleway, "Using conditional writes" (2026-07-03), "Managing multipart uploads": 1 to 1000 parts; read 2026-11-23.
+  // Address: validated 2026-11-24.
   scaleway: {
     ...common,
     name: 'Scaleway',
     endpoint: 'https://s3.{region}.scw.cloud',
-    encryption: ['sse-s3', 'sse-kms', 'none'],
     maxParts: 1000,
     partSizeBytes: 32 * mebibyte,
   },
 
-  // Backblaze, "Call the S3-Compatible API", "Server-Side Encryption" (SSE-B2). Its page is silent on conditional
-  // writes, and users saw `If-None-Match` answered with 501 NotImplemented in 2026.
+  // Backblaze, "Call the S3-Compatible API"; read 2026-11-23. Silent on conditional writes: one source has them, users saw
+  // 501 NotImplemented in 2026. Address: validated 2026-11-24.
   backblaze: {
     ...common,
     name: 'Backblaze B2',
     endpoint: 'https://s3.{region}.backblazeb2.com',
-    conditionalPut: false,
+    conditionalPut: 'no',
   },
 
-  // Wasabi, "Service URLs for Wasabi's storage regions", "Operations on objects": silent on conditional writes.
+  // Wasabi, "Service URLs for Wasabi's storage regions", "Operations on objects": silent on conditional writes; read
+  // 2026-11-23. Address: validated 2026-11-24.
   wasabi: {
     ...common,
     name: 'Wasabi',
     endpoint: 'https://s3.{region}.wasabisys.com',
-    conditionalPut: false,
+    conditionalPut: 'no',
   },
 
-  // Hetzner, "Object Storage: supported actions": no server-side encryption but SSE-C, which coffre does not use.
-  hetzner: {
-    ...common,
-    name: 'Hetzner',
-    endpoint: 'https://{region}.your-objectstorage.com',
-    encryption: ['none'],
-  },
+  // Hetzner, "Object Storage: supported actions"; conditional writes by another project's probe of 2026-09-21; read
+  // 2026-11-23. Address: validated 2026-11-24.
+  hetzner: { ...common, name: 'Hetzner', endpoint: 'https://{region}.your-objectstorage.com' },
 
-  // Cloudflare, "R2: S3 API compatibility" (no x-amz-server-side-encryption; always encrypted at rest; the address
-  // holds the account), "R2: Multipart upload" (all parts but the last of one size: 32 MiB gives 312 GiB).
+  // Cloudflare, "R2: S3 API compatibility" (the address holds the account), "R2: Multipart upload" (all parts but the last
+  // of one size: 32 MiB gives 312 GiB); conditional writes by another project's probe of 2026-09-21; read 2026-11-23.
   r2: {
     ...common,
     name: 'Cloudflare R2',
     endpoint: undefined,
-    endpointRequired: true,
     pathStyle: true,
-    encryption: ['none'],
     uniformParts: true,
     partSizeBytes: 32 * mebibyte,
   },
 
-  // Ceph, "Object Gateway S3 API", "Encryption": sse-s3 needs release 17 and a key server; 16 ignores it silently,
-  // which the look at the stored object finds out. `If-None-Match: *` works on PutObject from 16 on.
-  ceph: {
-    ...common,
-    name: 'Ceph',
-    endpoint: undefined,
-    endpointRequired: true,
-    pathStyle: true,
-    encryption: ['sse-s3', 'sse-kms', 'none'],
-  },
+  // Ceph's Object Gateway: all of it run 2026-11-24 with releases 16.2 and 18.2. (Only PutObject honours
+  // `If-None-Match: *` there, the completion of an upload does not before 20: commit points are single puts.)
+  ceph: { ...common, name: 'Ceph', endpoint: undefined, pathStyle: true, etag: 'md5' },
 
   // Anything else: everything may be asked for, and what is not given is noticed.
   generic: {
     ...common,
     name: 'this S3 server',
     endpoint: undefined,
-    endpointRequired: true,
     pathStyle: true,
-    encryption: ['sse-s3', 'sse-kms', 'none'],
+    conditionalPut: 'unknown',
   },
 }

@@ -1,6 +1,7 @@
 /**
  * One object's bytes, all of them: what the answer's headers promise is counted, and a download that breaks off or
- * falls silent is taken up again where it stopped, from the same object, until its attempts are used up.
+ * falls silent is taken up again where it stopped, from the same object, as long as it gets further: attempts without
+ * that are limited.
  */
 import { Readable } from 'node:stream'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -31,7 +32,9 @@ export async function* download(
   }
   let position = range?.start ?? 0
   let first: Answer | undefined
-  for (let attempt = 1; ; attempt += 1) {
+  let attempt = 1
+  let farEnough = position + s3.partSizeBytes
+  for (;;) {
     const answer = await ask(s3, key, position, range, signal)
     if (answer === undefined && first === undefined) return
     first ??= answer
@@ -48,11 +51,16 @@ export async function* download(
     } catch (error) {
       if (signal?.aborted === true) throw interruption(signal)
       const failure = storeError(`get ${key} in ${s3.description}`, error)
-      if (failure.code !== 'ERR_STORE' || attempt >= s3.maxAttempts) throw failure
+      if (position >= farEnough) {
+        attempt = 0
+        farEnough = position + s3.partSizeBytes
+      }
+      attempt += 1
+      if (failure.code !== 'ERR_STORE' || attempt > s3.maxAttempts) throw failure
     } finally {
       answer?.body.destroy()
     }
-    await pause(pauseMs(attempt), undefined, { signal }).catch(() => throwIfInterrupted(signal))
+    await pause(pauseMs(attempt - 1), undefined, { signal }).catch(() => throwIfInterrupted(signal))
   }
 }
 
@@ -71,7 +79,9 @@ async function ask(
     ...(ranged ? { Range: `bytes=${position}-${last}` } : {}),
   })
   const output = await s3
-    .request(`get ${key}`, { signal }, (sending) => s3.downloads.send(command, sending))
+    .request(`get ${key}`, { signal, right: 's3:GetObject' }, (sending) =>
+      s3.downloads.send(command, sending),
+    )
     .catch((error: unknown) => {
       if (failureOf(error)?.status === 416) return undefined
       throw error

@@ -11,12 +11,18 @@ export class S3Failure extends Error {
   readonly code: string
   /** HTTP status; undefined when no answer came. */
   readonly status: number | undefined
+  /** How long the server asks to be left alone; undefined when it does not say. */
+  readonly retryAfterMs: number | undefined
+  /** The clocks differed, and the SDK has learned the server's time from this very answer. */
+  readonly clockCorrected: boolean
 
   constructor(thrown: unknown) {
     super(plain(thrown instanceof Error ? thrown.message : String(thrown)))
     this.name = 'S3Failure'
     this.status = statusOf(thrown)
     this.code = codeOf(thrown, this.status)
+    this.retryAfterMs = retryAfterMs(thrown)
+    this.clockCorrected = property(property(thrown, '$metadata'), 'clockSkewCorrected') === true
   }
 }
 
@@ -42,6 +48,11 @@ const skewed: Meaning = {
   code: 'ERR_STORE',
   reason: 'the clocks of this machine and of the store differ too much',
   hint: 'set the clock of this machine: timedatectl status shows whether it is synchronised',
+}
+const untrusted: Meaning = {
+  code: 'ERR_STORE',
+  reason: 'its TLS certificate is not trusted',
+  hint: 'check the endpoint; NODE_EXTRA_CA_CERTS=FILE adds a certificate authority of your own',
 }
 const wrongRegion: Meaning = {
   code: 'ERR_STORE',
@@ -76,7 +87,17 @@ const meanings: Readonly<Record<string, Meaning>> = {
   PermanentRedirect: wrongRegion,
   AuthorizationHeaderMalformed: wrongRegion,
   BadDigest: { code: 'ERR_STORE', reason: 'the bytes were damaged on the way' },
+  SlowDown: {
+    code: 'ERR_STORE',
+    reason: 'the store asks for fewer requests, and still did after a while',
+    hint: 'run the command again later, or with fewer jobs at once (jobs: under the source)',
+  },
   ENOTFOUND: { code: 'ERR_STORE', reason: 'the host name is not known', hint: 'check the endpoint' },
+  EAI_AGAIN: {
+    code: 'ERR_STORE',
+    reason: 'the host name cannot be looked up',
+    hint: 'check the name server',
+  },
   ECONNREFUSED: { code: 'ERR_STORE', reason: 'the connection was refused' },
   ECONNRESET: { code: 'ERR_STORE', reason: 'the connection was cut' },
   EPIPE: { code: 'ERR_STORE', reason: 'the connection was cut' },
@@ -85,16 +106,24 @@ const meanings: Readonly<Record<string, Meaning>> = {
   AbortError: { code: 'ERR_STORE', reason: 'no answer in time' },
 }
 
-/** `action` reads after "cannot": "put backups/x in s3://bucket/prefix". */
-export function storeError(action: string, thrown: unknown): CoffreError {
+/**
+ * `action` reads after "cannot": "put backups/x in s3://bucket/prefix". `right`: what the credential must be allowed to
+ * do for it, told where access was denied.
+ */
+export function storeError(action: string, thrown: unknown, right?: string): CoffreError {
   if (thrown instanceof CoffreError) return thrown
-  const failure = new S3Failure(thrown)
+  const failure = thrown instanceof S3Failure ? thrown : new S3Failure(thrown)
   const meaning = meaningOf(failure)
   const detail = meaning.reason.includes(failure.code) ? '' : ` (${failure.code})`
+  const hint = meaning === denied && right !== undefined ? neededRight(right) : meaning.hint
   return new CoffreError(meaning.code, `cannot ${action}: ${meaning.reason}${detail}`, {
     cause: failure,
-    ...(meaning.hint === undefined ? {} : { hint: meaning.hint }),
+    ...(hint === undefined ? {} : { hint }),
   })
+}
+
+function neededRight(right: string): string {
+  return `check the credentials: for this they need what S3 calls ${right}`
 }
 
 /** The failed request behind an error of this folder; undefined for any other error. */
@@ -107,6 +136,7 @@ function meaningOf(failure: S3Failure): Meaning {
   if (failure.status === 507 || /cap exceeded|quota/i.test(failure.message)) return full
   const known = meanings[failure.code]
   if (known !== undefined) return known
+  if (/CERT|ERR_TLS/.test(failure.code)) return untrusted
   if (failure.status === 401 || failure.status === 403) return denied
   if (failure.status === 301) return wrongRegion
   if (failure.status === 404) return { code: 'ERR_STORE', reason: 'no such object' }
@@ -118,6 +148,14 @@ function statusOf(thrown: unknown): number | undefined {
   const metadata = property(thrown, '$metadata')
   const status = property(metadata, 'httpStatusCode')
   return typeof status === 'number' ? status : undefined
+}
+
+/** "Retry-After" (RFC 9110, section 10.2.3): seconds, or a date. */
+function retryAfterMs(thrown: unknown): number | undefined {
+  const told = property(property(property(thrown, '$response'), 'headers'), 'retry-after')
+  if (typeof told !== 'string') return undefined
+  const ms = /^\d+$/.test(told) ? Number(told) * 1000 : Date.parse(told) - Date.now()
+  return Number.isFinite(ms) ? Math.max(0, ms) : undefined
 }
 
 /** The server's code where it answered; else the network's, which says more than the SDK's name for it. */

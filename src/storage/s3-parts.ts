@@ -53,7 +53,7 @@ export async function* cutIntoParts(
 export function assertPartNumber(number: number, key: string, profile: ProviderProfile): void {
   if (number <= profile.maxParts) return
   throw new CoffreError('ERR_STORE', `${key} is too large: ${profile.name} takes ${profile.maxParts} parts`, {
-    hint: 'set a larger part size for the repository',
+    hint: 'only large objects (lo) make one artifact so large: keep this source in a folder, or at a provider without that limit',
   })
 }
 

@@ -11,7 +11,7 @@ import { asCoffreError, CoffreError } from '../errors.ts'
 import { interruptible, throwIfInterrupted } from './interruptible.ts'
 import type { S3Connection } from './s3-connection.ts'
 import { failureOf } from './s3-errors.ts'
-import { MultipartUpload } from './s3-multipart.ts'
+import { MultipartUpload, writeRight } from './s3-multipart.ts'
 import { cutIntoParts, partSize } from './s3-parts.ts'
 
 /** Metadata that carries a random word for each attempt: it tells our own object from somebody else's. */
@@ -48,7 +48,9 @@ export async function putObject(
     for await (const part of cutIntoParts(interruptible(body, signal), sizeOf)) {
       sizeBytes += part.length
       if (upload === undefined && part.length < sizeOf(1)) {
-        await settle(writing, sizeBytes, () => putWhole(writing, part, s3.profile.conditionalPut))
+        await settle(writing, { sizeBytes, etag: md5Of(part).toString('hex') }, () =>
+          putWhole(writing, part, sendsCondition(s3)),
+        )
         return sizeBytes
       }
       upload ??= await MultipartUpload.begin(s3, key, metadataOf(writing), signal, (error) =>
@@ -56,7 +58,7 @@ export async function putObject(
       )
       await upload.add(part)
     }
-    await settle(writing, sizeBytes, async () => upload?.complete())
+    await settle(writing, { sizeBytes, etag: upload?.md5Etag ?? '' }, async () => upload?.complete())
     return sizeBytes
   } catch (error) {
     await upload?.abort()
@@ -65,8 +67,8 @@ export async function putObject(
 }
 
 /**
- * One PutObject that the store itself refuses where the key is taken. For a provider that cannot do that, a look
- * before the write, which is no protection against a writer at the same moment.
+ * One PutObject that the store itself refuses where the key is taken. For a provider that cannot do that, or is not
+ * known to, a look before the write: no protection against a writer at the same moment.
  */
 export async function createObject(
   s3: S3Connection,
@@ -76,8 +78,18 @@ export async function createObject(
 ): Promise<void> {
   throwIfInterrupted(signal)
   const writing: Writing = { s3, key, attempt: randomUUID(), signal }
-  if (!s3.profile.conditionalPut && (await s3.head(key, signal)) !== undefined) throw alreadyThere(writing)
-  await settle(writing, bytes.length, () => putWhole(writing, bytes, s3.profile.conditionalPut))
+  const refuses = s3.profile.conditionalPut === 'yes'
+  if (!refuses && (await s3.head(key, signal)) !== undefined) throw alreadyThere(writing)
+  const expected = { sizeBytes: bytes.length, etag: md5Of(bytes).toString('hex') }
+  await settle(writing, expected, () => putWhole(writing, bytes, sendsCondition(s3)))
+}
+
+function sendsCondition(s3: S3Connection): boolean {
+  return s3.profile.conditionalPut !== 'no'
+}
+
+function md5Of(bytes: Buffer): Buffer {
+  return createHash('md5').update(bytes).digest()
 }
 
 async function putWhole(writing: Writing, bytes: Buffer, createOnly: boolean): Promise<void> {
@@ -89,13 +101,12 @@ async function putWhole(writing: Writing, bytes: Buffer, createOnly: boolean): P
     Metadata: metadataOf(writing),
     Body: bytes,
     ContentLength: bytes.length,
-    ContentMD5: createHash('md5').update(bytes).digest('base64'),
+    ContentMD5: md5Of(bytes).toString('base64'),
   })
+  const options = { signal, bodyBytes: bytes.length, right: writeRight(s3) }
   for (let attempt = 1; ; attempt += 1) {
     try {
-      await s3.request(`put ${key}`, { signal, bodyBytes: bytes.length }, (sending) =>
-        s3.client.send(command, sending),
-      )
+      await s3.request(`put ${key}`, options, (sending) => s3.client.send(command, sending))
       return
     } catch (error) {
       const failure = failureOf(error)
@@ -107,8 +118,14 @@ async function putWhole(writing: Writing, bytes: Buffer, createOnly: boolean): P
   }
 }
 
+/** What must be seen on the stored object. `etag` only counts where the provider makes it of MD5. */
+interface Expected {
+  readonly sizeBytes: number
+  readonly etag: string
+}
+
 /** Runs a write and looks at what came of it; on failure, removes what this attempt made. */
-async function settle(writing: Writing, sizeBytes: number, write: () => Promise<void>): Promise<void> {
+async function settle(writing: Writing, expected: Expected, write: () => Promise<void>): Promise<void> {
   let lost: CoffreError | undefined
   try {
     await write()
@@ -126,11 +143,11 @@ async function settle(writing: Writing, sizeBytes: number, write: () => Promise<
       throw lost
     }
   }
-  await confirm(writing, sizeBytes)
+  await confirm(writing, expected)
 }
 
 /** Throws ERR_NOT_STORED when the stored object is not what it should be, and removes it if it is ours. */
-async function confirm(writing: Writing, sizeBytes: number): Promise<void> {
+async function confirm(writing: Writing, expected: Expected): Promise<void> {
   const { s3, key, signal } = writing
   let head: HeadObjectCommandOutput | undefined
   try {
@@ -142,7 +159,7 @@ async function confirm(writing: Writing, sizeBytes: number): Promise<void> {
   }
   if (head === undefined) throw notStored(writing, 'it is not there after it was stored')
   if (!isOurs(writing, head)) throw notStored(writing, 'somebody else stored another object under its key')
-  const wrong = head.ContentLength === sizeBytes ? wrongEncryption(s3, head) : wrongSize(sizeBytes, head)
+  const wrong = wrongSize(expected, head) ?? wrongEncryption(s3, head) ?? wrongEtag(s3, expected, head)
   if (wrong === undefined) return
   const removed = await remove(writing, head)
   throw notStored(
@@ -151,8 +168,16 @@ async function confirm(writing: Writing, sizeBytes: number): Promise<void> {
   )
 }
 
-function wrongSize(sizeBytes: number, head: HeadObjectCommandOutput): string {
+function wrongSize({ sizeBytes }: Expected, head: HeadObjectCommandOutput): string | undefined {
+  if (head.ContentLength === sizeBytes) return undefined
   return `the store has ${head.ContentLength ?? 'an unknown number of'} bytes of ${sizeBytes}`
+}
+
+/** Of an object under a KMS key it is made of other things ("Object", Amazon S3 API reference). */
+function wrongEtag(s3: S3Connection, { etag }: Expected, head: HeadObjectCommandOutput): string | undefined {
+  const kms = head.ServerSideEncryption?.startsWith('aws:kms') === true
+  if (s3.profile.etag !== 'md5' || kms || head.ETag?.replaceAll('"', '') === etag) return undefined
+  return `the store has other bytes than it was given (ETag ${head.ETag ?? 'missing'}, not ${etag})`
 }
 
 function wrongEncryption(s3: S3Connection, head: HeadObjectCommandOutput): string | undefined {
@@ -164,7 +189,8 @@ function wrongEncryption(s3: S3Connection, head: HeadObjectCommandOutput): strin
   // An alias cannot be compared: the store answers with the key that it stands for.
   const key = s3.kmsKey
   if (s3.encryption === 'sse-s3' || key === undefined || key.includes('alias/')) return undefined
-  return head.SSEKMSKeyId?.endsWith(key) === true ? undefined : 'the store encrypted it with another key'
+  const used = head.SSEKMSKeyId ?? ''
+  return used === key || used.endsWith(`/${key}`) ? undefined : 'the store encrypted it with another key'
 }
 
 function isOurs(writing: Writing, head: HeadObjectCommandOutput | undefined): boolean {
@@ -184,14 +210,21 @@ async function lookQuietly(writing: Writing): Promise<HeadObjectCommandOutput | 
   }
 }
 
-/** The very version that was seen, where there are versions; whether it worked. */
+/**
+ * The very version that was seen, where there are versions; where that is denied (it is a right of its own) a marker
+ * that hides it. Whether either worked.
+ */
 async function remove(writing: Writing, head: HeadObjectCommandOutput | undefined): Promise<boolean> {
-  try {
-    await writing.s3.delete(writing.key, AbortSignal.timeout(tidyingTimeoutMs), head?.VersionId)
-    return true
-  } catch {
-    return false
+  const versions = head?.VersionId === undefined ? [undefined] : [head.VersionId, undefined]
+  for (const version of versions) {
+    try {
+      await writing.s3.delete(writing.key, AbortSignal.timeout(tidyingTimeoutMs), version)
+      return true
+    } catch {
+      // Then the next way.
+    }
   }
+  return false
 }
 
 function alreadyThere({ s3, key }: Writing): CoffreError {

@@ -1,8 +1,7 @@
 /**
  * The object store in an S3 bucket, whoever runs it: what a provider does differently is in `provider-profiles.ts`.
  * Writing is in `s3-upload.ts`, reading in `s3-download.ts`; here are the port's methods and the short requests.
- * It never makes a bucket, and sets no locks, policies or lifecycle rules. A key that is not there and a bucket that
- * is not there look the same to `head`: S3 answers both with a bare 404.
+ * It never makes a bucket, and sets no locks, policies or lifecycle rules.
  */
 import { CoffreError } from '../errors.ts'
 import {
@@ -70,6 +69,7 @@ export class S3Store implements ObjectStore {
   async *list(folder: string, options: StoreOptions = {}): AsyncGenerator<StoredObject> {
     assertFolder(folder)
     const s3 = this.#s3
+    const asking = { signal: options.signal, right: 's3:ListBucket' }
     let last = ''
     let token: string | undefined
     do {
@@ -80,7 +80,7 @@ export class S3Store implements ObjectStore {
         EncodingType: 'url',
         ...(token === undefined ? {} : { ContinuationToken: token }),
       })
-      const page = await s3.request(`list ${folder}`, options, (sending) => s3.client.send(command, sending))
+      const page = await s3.request(`list ${folder}`, asking, (sending) => s3.client.send(command, sending))
       for (const { Key: encoded, Size: sizeBytes } of page.Contents ?? []) {
         const key = ownKey(encoded, s3.prefix)
         if (key === undefined || sizeBytes === undefined) continue
@@ -88,6 +88,9 @@ export class S3Store implements ObjectStore {
         if (key <= last) throw this.#badList(folder, `${key} comes after ${last}`)
         last = key
         yield { key, sizeBytes }
+      }
+      if (token !== undefined && token === page.NextContinuationToken) {
+        throw this.#badList(folder, 'the same page is to come again')
       }
       token = page.NextContinuationToken
       if (page.IsTruncated === true && token === undefined) throw this.#badList(folder, 'the list breaks off')

@@ -147,7 +147,9 @@ test('a missing bucket is status 1 and named', async () => {
 })
 
 test('encryption that is asked for and silently ignored fails the backup, and nothing is committed', async () => {
-  // Ceph 16 answers 200 to x-amz-server-side-encryption: AES256 and stores the object as it is.
+  // Ceph 16 answers 200 to x-amz-server-side-encryption: AES256 and stores the object as it is; for a newer one, lie.
+  proxy.decide = (request) =>
+    request.method === 'HEAD' ? { kind: 'change-header', header: 'x-amz-server-side-encryption' } : undefined
   const before = await stored()
   await use({ encryption: 'sse-s3' })
   const { code, message, hint } = await workshop.error(['backup'], 1)

@@ -8,7 +8,14 @@ import type { AddressInfo } from 'node:net'
 
 export type Fault =
   /** Answers by itself; the server hears nothing. */
-  | { readonly kind: 'answer'; readonly status: number; readonly body: string }
+  | {
+      readonly kind: 'answer'
+      readonly status: number
+      readonly body: string
+      readonly headers?: Readonly<Record<string, string>>
+    }
+  /** Passes the answer, but for one of its headers, which gets another value or none. */
+  | { readonly kind: 'change-header'; readonly header: string; readonly value?: string }
   /** The server does what it was asked, and nobody hears of it. */
   | { readonly kind: 'lose-answer' }
   /** The connection is cut after so many bytes of the request's body. */
@@ -42,7 +49,9 @@ export async function startFaultyProxy(upstream: string): Promise<FaultyProxy> {
     sayContinue()
     if (fault?.kind === 'answer') {
       request.resume().once('end', () => {
-        response.writeHead(fault.status, { 'content-type': 'application/xml' }).end(fault.body)
+        response
+          .writeHead(fault.status, { 'content-type': 'application/xml', ...fault.headers })
+          .end(fault.body)
       })
     } else if (fault?.kind === 'cut-request') {
       let taken = 0
@@ -85,6 +94,13 @@ function forward(
   const onward = http.request({ ...options, headers }, (answer) => {
     if (fault?.kind === 'lose-answer') {
       answer.resume().once('end', () => request.socket.destroy())
+      return
+    }
+    if (fault?.kind === 'change-header') {
+      const { [fault.header]: _, ...others } = answer.headers
+      const changed = fault.value === undefined ? {} : { [fault.header]: fault.value }
+      response.writeHead(answer.statusCode ?? 502, { ...others, ...changed })
+      answer.pipe(response)
       return
     }
     response.writeHead(answer.statusCode ?? 502, answer.rawHeaders)

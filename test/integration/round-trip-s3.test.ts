@@ -4,13 +4,13 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { ListObjectsV2Command } from '@aws-sdk/client-s3'
+import { HeadObjectCommand, ListObjectsV2Command } from '@aws-sdk/client-s3'
 import { assertSameDatabase } from '../compare/compare-databases.ts'
-import { makeS3TestBucket } from '../contract/s3-test-bucket.ts'
+import { makeS3TestBucket, serverEncrypts } from '../contract/s3-test-bucket.ts'
 import { makeWorkshop } from '../support/coffre.ts'
 import { makeDatabase, sql } from '../support/postgres.ts'
 
-test('a database goes round through an S3 bucket', async () => {
+test('a database goes round through an S3 bucket that encrypts as well', async () => {
   await using database = await makeDatabase('cloud')
   // Bytes that do not compress: 12 MB of them stay larger than one part.
   await database.sql(`CREATE TABLE readings (id int PRIMARY KEY, raw bytea NOT NULL);
@@ -28,6 +28,7 @@ test('a database goes round through an S3 bucket', async () => {
       endpoint,
       bucket: bucket.name,
       prefix: 'postgres/daily',
+      ...(serverEncrypts() ? { encryption: 'sse-s3' } : { encryption: 'sse-kms', kms_key: 'testkey-1' }),
       credentials: { writer: files },
     }
     const place = ['--s3', bucket.name, '--provider', 'ceph', '--endpoint', endpoint, '--prefix', s3.prefix]
@@ -65,6 +66,12 @@ test('a database goes round through an S3 bucket', async () => {
     const { Contents = [] } = await bucket.client.send(new ListObjectsV2Command({ Bucket: bucket.name }))
     const outside = Contents.map(({ Key = '' }) => Key).filter((key) => !key.startsWith('postgres/daily/'))
     assert.deepEqual(outside, [], 'everything is under the prefix')
+    const ours = Contents.map(({ Key = '' }) => Key).filter((key) => key.includes('/backups/'))
+    assert.ok(ours.length >= 6)
+    for (const Key of ours) {
+      const head = await bucket.client.send(new HeadObjectCommand({ Bucket: bucket.name, Key }))
+      assert.equal(head.ServerSideEncryption, serverEncrypts() ? 'AES256' : 'aws:kms', Key)
+    }
   } finally {
     await bucket.close()
     await rm(keys, { recursive: true })

@@ -269,7 +269,7 @@ describe('an error', () => {
     [501, 'NotImplemented', 'ERR_STORE', /cannot refuse an overwrite/, /If-None-Match/],
     [301, 'PermanentRedirect', 'ERR_STORE', /elsewhere/, /region/],
     [400, 'BadDigest', 'ERR_STORE', /damaged/, /./],
-    [503, 'SlowDown', 'ERR_STORE', /by the proxy/, /./],
+    [503, 'SlowDown', 'ERR_STORE', /fewer requests/, /later/],
   ]
   for (const [status, name, code, message, hint] of told) {
     it(`${status} ${name} is told as ${code}, with what to do`, async () => {
