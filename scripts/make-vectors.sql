@@ -59,3 +59,21 @@ DO $$ BEGIN
   EXECUTE format('ALTER DATABASE %I SET search_path = "$user", public', current_database());
   EXECUTE format('COMMENT ON DATABASE %I IS %L', current_database(), E'a comment,\n\\! with two lines');
 END $$;
+
+-- Rows that only the root of their partitions takes, as the hash of an enum is another one elsewhere.
+CREATE TABLE shades (shade colour, n int) PARTITION BY HASH (shade);
+CREATE TABLE shades_0 PARTITION OF shades FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+CREATE TABLE shades_1 PARTITION OF shades FOR VALUES WITH (MODULUS 2, REMAINDER 1);
+INSERT INTO shades SELECT shade, n FROM unnest(enum_range(NULL::colour)) shade, generate_series(1, 10) n;
+
+-- Rows that are refused until those of another table are there.
+CREATE FUNCTION is_width(int) RETURNS boolean LANGUAGE sql AS 'SELECT EXISTS (SELECT FROM public.widths WHERE n = $1)';
+CREATE TABLE chosen (n int CHECK (is_width(n)));
+INSERT INTO chosen VALUES (7), (200);
+
+CREATE ROLE "vector ""readers""";
+CREATE ROLE vector_reader LOGIN CONNECTION LIMIT 3;
+GRANT "vector ""readers""" TO vector_reader WITH ADMIN OPTION;
+ALTER ROLE vector_reader SET search_path = "$user", 'odd, one';
+COMMENT ON ROLE vector_reader IS E'it''s a comment';
+GRANT SELECT ON shades TO "vector ""readers""";

@@ -200,5 +200,8 @@ async function main(name: string): Promise<void> {
 }
 
 const [name, ...rest] = process.argv.slice(2)
-assert.ok(name !== undefined && /^v[0-9]+$/.test(name) && rest.length === 0, 'usage: scripts/make-vectors v1')
+assert.ok(
+  name !== undefined && /^v[0-9]+([.][0-9]+)?$/.test(name) && rest.length === 0,
+  'usage: scripts/make-vectors v1',
+)
 await main(name)

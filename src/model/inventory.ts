@@ -6,6 +6,7 @@
 import { z } from 'zod'
 import { CoffreError } from '../errors.ts'
 import { decodeJson } from './canonical-json.ts'
+import { completeFirstForm } from './inventory-first-form.ts'
 import { rowDigestPattern } from './row-digest.ts'
 
 /** What PostgreSQL accepts as a name: not empty, no zero byte; quoted wherever it is used. */
@@ -33,7 +34,20 @@ const role = z.strictObject({
   validUntil: text.nullable(),
   /** As pg_authid holds it (a SCRAM verifier); null where there is none or the dumping role may not read it. */
   passwordVerifier: text.nullable(),
-  memberOf: z.array(name),
+  comment: text.nullable(),
+  /** Whether something in the database, or the database itself, is its own: whoever restores must be able to give it away. */
+  owns: z.boolean(),
+  /** `inherit`, `set`: null before PostgreSQL 16, which made them properties of the membership. */
+  memberOf: z.array(
+    z.strictObject({
+      role: name,
+      admin: z.boolean(),
+      inherit: z.boolean().nullable(),
+      set: z.boolean().nullable(),
+    }),
+  ),
+  /** ALTER ROLE … SET, whatever the database. */
+  settings: z.array(z.strictObject({ name, value: text })),
 })
 
 const database = z.strictObject({
@@ -45,8 +59,15 @@ const database = z.strictObject({
   characterType: text,
   locale: text.nullable(),
   icuRules: text.nullable(),
+  /** What the server recorded of its locale's version; null where there is none, and before PostgreSQL 15. */
+  collationVersion: text.nullable(),
+  /** Its own, where whatever names none lies. */
+  tablespace: name,
+  /** The others that something in it lies in. */
+  tablespaces: z.array(name),
   connectionLimit: z.number().int(),
   comment: text.nullable(),
+  securityLabels: z.array(z.strictObject({ provider: name, label: text })),
   /** null: the built-in default rights. */
   grants: z
     .array(
@@ -66,6 +87,8 @@ const table = z.strictObject({
   name,
   /** The columns COPY carries, in their order at the source: generated ones are left out. */
   columns: z.array(name),
+  /** Its rows are those of its partitions, which are no tables of their own here: they are read, counted and loaded through it. */
+  partitioned: z.boolean(),
   /** The extension this is a configuration table of, and the rows of it that belong to the user. */
   extension: z.strictObject({ name, condition }).nullable(),
   ...digested,
@@ -93,6 +116,9 @@ const inventorySchema = z.strictObject({
   }),
   database,
   roles: z.array(role),
+  extensions: z.array(z.strictObject({ name, version: text })),
+  /** What only a superuser can make again, extensions apart; the kinds are words for people. */
+  superuserOnly: z.array(z.strictObject({ kind: text, name })),
   tables: z.array(table),
   sequences: z.array(sequence),
   /** The large objects' content as one digest over (oid, position, bytes); null where there are none. */
@@ -105,10 +131,11 @@ export type InventoryTable = z.infer<typeof table>
 export type InventorySequence = z.infer<typeof sequence>
 export type InventoryDatabase = z.infer<typeof database>
 export type InventoryRole = z.infer<typeof role>
+export type InventoryExtension = Inventory['extensions'][number]
 
 /** Throws ERR_FORMAT. The bytes must already have been found equal to the signed manifest's digests. */
 export function parseInventory(bytes: Buffer): Inventory {
-  const parsed = inventorySchema.safeParse(decodeJson(bytes, 'the inventory'))
+  const parsed = inventorySchema.safeParse(completeFirstForm(decodeJson(bytes, 'the inventory')))
   if (!parsed.success) {
     throw new CoffreError(
       'ERR_FORMAT',

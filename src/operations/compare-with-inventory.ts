@@ -1,16 +1,18 @@
 /**
  * The judgement at the end of every restore: each table's rows and RowDigest, each sequence's value and the large
- * objects' content, read back out of the database and held against the inventory.
+ * objects' content, read back out of the database and held against the inventory. Where a digest differs and the server may
+ * write a column's values otherwise, that is told, and no verdict.
  */
 import type { Inventory, InventorySequence } from '../model/inventory.ts'
 import type { RowDigest } from '../model/row-digest.ts'
-import { countLargeObjects, readSequences, readTables } from '../postgres/catalog.ts'
+import { countLargeObjects, readSequences, readServer, readTables } from '../postgres/catalog.ts'
 import type { PsqlSession } from '../postgres/psql-session.ts'
 import { copyLargeObjects } from '../postgres/row-statements.ts'
+import { readDoubtfulColumns } from '../postgres/type-doubts.ts'
 import { digestTables, tableKey } from './digest-tables.ts'
 import { targetConnection, type LoadTarget } from './load.ts'
 
-/** What differs, in words; empty when everything is equal. */
+/** What differs, in words; empty when everything is equal. What cannot be compared is a warning. */
 export async function compareWithInventory(
   target: LoadTarget,
   session: PsqlSession,
@@ -18,18 +20,41 @@ export async function compareWithInventory(
   const { inventory } = target
   const present = (await readTables(session)).filter(({ kind }) => kind === 'r')
   const digests = await digestTables(target, present)
+  const doubtful = await doubtfulTables(session, inventory)
+  const tables = tableDifferences(inventory, present.map(tableKey), digests, doubtful)
+  for (const message of tables.incomparable) {
+    target.context.emit({ type: 'warning', message, hint: 'compare such columns by what they mean, by hand' })
+  }
   return [
-    ...tableDifferences(inventory, present.map(tableKey), digests),
+    ...tables.differing,
     ...sequenceDifferences(inventory, await readSequences(session)),
     ...(await largeObjectDifferences(target, session)),
   ]
+}
+
+/** By `tableKey`: which columns cannot be judged, and why. */
+async function doubtfulTables(
+  session: PsqlSession,
+  inventory: Inventory,
+): Promise<ReadonlyMap<string, string>> {
+  const { versionNumber } = await readServer(session)
+  const columns = await readDoubtfulColumns(session, inventory, versionNumber)
+  const byTable = Map.groupBy(columns, ({ schema, table }) => tableKey({ schema, name: table }))
+  return new Map(
+    [...byTable].map(([key, doubts]) => [
+      key,
+      doubts.map(({ column, because }) => `column ${column}, as ${because}`).join('; '),
+    ]),
+  )
 }
 
 function tableDifferences(
   inventory: Inventory,
   present: readonly string[],
   digests: ReadonlyMap<string, RowDigest>,
-): readonly string[] {
+  doubtful: ReadonlyMap<string, string>,
+): { readonly differing: readonly string[]; readonly incomparable: readonly string[] } {
+  const incomparable: string[] = []
   const expected = new Set(inventory.tables.map(tableKey))
   const strangers = present.filter((key) => !expected.has(key))
   const differing = inventory.tables.flatMap((table) => {
@@ -39,9 +64,18 @@ function tableDifferences(
     if (found.rows !== table.rows) {
       return [`table ${key} has ${found.rows} rows, the snapshot had ${table.rows}`]
     }
-    return found.digest === table.digest ? [] : [`table ${key} has as many rows as the snapshot, but others`]
+    if (found.digest === table.digest) return []
+    const doubt = doubtful.get(key)
+    if (doubt === undefined) return [`table ${key} has as many rows as the snapshot, but others`]
+    incomparable.push(
+      `table ${key} has as many rows as the snapshot; their content is not comparable: ${doubt}`,
+    )
+    return []
   })
-  return [...strangers.map((key) => `table ${key} was not in the snapshot`), ...differing]
+  return {
+    differing: [...strangers.map((key) => `table ${key} was not in the snapshot`), ...differing],
+    incomparable,
+  }
 }
 
 function sequenceDifferences(inventory: Inventory, present: readonly InventorySequence[]): readonly string[] {

@@ -27,6 +27,8 @@ export interface LoadTarget {
   readonly applicationName: string
   readonly lanes: Lanes
   readonly jobs: number
+  /** Whether things go into the tablespaces they were in. */
+  readonly tablespaces: boolean
 }
 
 export function targetConnection({ context, access, applicationName }: LoadTarget): LaneConnection {
@@ -45,6 +47,7 @@ export function rowsOf(inventory: Inventory, index: number): TableRows {
     schema: table.schema,
     name: table.name,
     columns: table.columns,
+    partitioned: table.partitioned,
     condition: table.extension?.condition ?? '',
     encoding: inventory.database.encoding,
   }
@@ -81,7 +84,8 @@ export async function loadDefinitions(
     return
   }
   const jobs = section === 'post-data' ? target.jobs : 1
-  const args = restoreArguments(target.access, { section, jobs, archive: '/dev/fd/4' })
+  const { access, tablespaces } = target
+  const args = restoreArguments(access, { section, jobs, archive: '/dev/fd/4', tablespaces })
   const { environment, signal } = target.context
   const client = await startClient(target.access, 'pg_restore', args, { environment, signal, file })
   client.stdin.end()
@@ -98,7 +102,8 @@ async function feedRestore(
   artifact: Artifact,
   section: 'pre-data' | 'data' | 'post-data',
 ): Promise<void> {
-  const args = restoreArguments(target.access, { section, jobs: 1, archive: undefined })
+  const { access, tablespaces } = target
+  const args = restoreArguments(access, { section, jobs: 1, archive: undefined, tablespaces })
   const { environment, signal } = target.context
   const client = await startClient(target.access, 'pg_restore', args, { environment, signal })
   client.stdout.resume()
@@ -115,8 +120,18 @@ async function feedRestore(
   await client.done
 }
 
+interface RowArtifact {
+  readonly artifact: Artifact
+  readonly blocks: Inventory['rowArtifacts'][number]['blocks']
+}
+
+/**
+ * In the inventory's order. What the server refused is tried again after all the rest, as long as that brings anything
+ * forward: functions in CHECK constraints and generated columns may read other tables, which had no rows yet. Throws what
+ * the last try said.
+ */
 export async function loadRowArtifacts(target: LoadTarget): Promise<void> {
-  const { inventory, opened, lanes, context } = target
+  const { inventory, opened, context } = target
   const artifacts = inventory.rowArtifacts.map(({ name, blocks }) => ({
     artifact: opened.artifact(name),
     blocks,
@@ -126,24 +141,61 @@ export async function loadRowArtifacts(target: LoadTarget): Promise<void> {
   }
   const totalBytes = artifacts.reduce((sum, { artifact }) => sum + artifact.bytes, 0)
   let doneBytes = 0
-  await lanes.each(artifacts, async (run, { artifact, blocks }) => {
-    const { result } = run(
-      {
-        kind: 'load-rows',
-        connection: targetConnection(target),
-        artifact,
-        sessionKey: await opened.sessionKey(artifact),
-        algorithm: opened.backup.manifest.compression.algorithm,
-        plainLimitBytes: opened.backup.manifest.plainBytes,
-        blocks: blocks.map(({ table, bytes }) => ({ rows: rowsOf(inventory, table), bytes })),
-      },
-      { input: opened.stored(artifact) },
-    )
-    await result
+  const loaded = ({ artifact }: RowArtifact): void => {
     doneBytes += artifact.bytes
     context.emit({ type: 'progress', stage: 'loading', doneBytes, totalBytes })
-  })
+  }
+  for (let left: readonly RowArtifact[] = artifacts; left.length > 0; ) {
+    const refused = await loadOnce(target, left, loaded)
+    const [first] = refused
+    if (first !== undefined && refused.length === left.length) throw first.error
+    left = refused.map(({ one }) => one)
+  }
   await setSequences(target)
+}
+
+/** Returns those that the server refused, each with the error. */
+async function loadOnce(
+  target: LoadTarget,
+  artifacts: readonly RowArtifact[],
+  loaded: (one: RowArtifact) => void,
+): Promise<readonly { readonly one: RowArtifact; readonly error: CoffreError }[]> {
+  const { inventory, opened, lanes } = target
+  const refused: { one: RowArtifact; error: CoffreError }[] = []
+  await lanes.each(artifacts, async (run, one) => {
+    const { artifact, blocks } = one
+    try {
+      const { result } = run(
+        {
+          kind: 'load-rows',
+          connection: targetConnection(target),
+          artifact,
+          sessionKey: await opened.sessionKey(artifact),
+          algorithm: opened.backup.manifest.compression.algorithm,
+          plainLimitBytes: opened.backup.manifest.plainBytes,
+          blocks: blocks.map(({ table, bytes }) => ({ rows: rowsOf(inventory, table), bytes })),
+        },
+        { input: opened.stored(artifact) },
+      )
+      await result
+    } catch (error) {
+      if (!mayPassLater(error)) throw error
+      refused.push({ one, error })
+      return
+    }
+    loaded(one)
+  })
+  return refused
+}
+
+/** What has to do with the rows; not the server's own troubles, by their classes (PostgreSQL documentation, Appendix A). */
+function mayPassLater(error: unknown): error is CoffreError {
+  return (
+    error instanceof CoffreError &&
+    error.code === 'ERR_POSTGRES' &&
+    /\b[0-9A-Z]{5}: /.test(error.message) &&
+    !/\b(?:08|53|54|57|58|XX)[0-9A-Z]{3}: /.test(error.message)
+  )
 }
 
 async function setSequences({ context, access, inventory, applicationName }: LoadTarget): Promise<void> {

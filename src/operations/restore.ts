@@ -12,10 +12,11 @@ import { describeAccess, inDatabase, type ServerAccess } from '../postgres/conni
 import {
   assertDatabaseName,
   createDatabaseStatement,
-  createMissingRoles,
   databasePropertyStatements,
   occupancy,
 } from '../postgres/destination-database.ts'
+import { createMissingRoles, roleSettingStatements } from '../postgres/destination-roles.ts'
+import type { Placement } from '../postgres/destination-server.ts'
 import { readServer } from '../postgres/catalog.ts'
 import { PsqlSession } from '../postgres/psql-session.ts'
 import { quoteIdentifier } from '../postgres/quoting.ts'
@@ -41,6 +42,7 @@ import {
   type LoadTarget,
 } from './load.ts'
 import { OpenedBackup } from './opened-backup.ts'
+import { prepareDestination, tellDifferences } from './restore-destination.ts'
 
 export interface RestoreRequest {
   readonly repository: Repository
@@ -146,14 +148,22 @@ async function intoStaging(
       },
     )
   }
-  const rolesCreated = await createMissingRoles(maintenance, inventory.roles)
+  const place = await prepareDestination(context, maintenance, inventory, versionNumber)
+  const created = await createMissingRoles(maintenance, inventory.roles)
+  const rolesCreated = created.map(({ name }) => name)
   if (rolesCreated.length > 0)
     context.emit({ type: 'note', message: `created the missing roles ${rolesCreated.join(', ')}` })
   let oid: number | undefined
   try {
-    await maintenance.execute(createDatabaseStatement(staging.name, inventory.database, versionNumber))
+    const how = { versionNumber, tablespace: place.tablespace }
+    await maintenance.execute(createDatabaseStatement(staging.name, inventory.database, how))
     oid = await databaseOid(maintenance, staging.name)
-    await fill(context, request, restoring)
+    await fill(context, request, restoring, { place, versionNumber })
+    const outside = (): Promise<PsqlSession> => openMaintenance(context, request.destination, applicationName)
+    await attempt(context, outside, [
+      ...roleSettingStatements(created),
+      ...databasePropertyStatements(staging.name, inventory.database),
+    ])
     context.emit({ type: 'stage', stage: 'renaming' })
     await renameIntoPlace(maintenance, staging, found)
     if (found === 'empty') await dropReplaced(context, request.destination, staging, maintenance)
@@ -169,12 +179,23 @@ async function fill(
   context: Context,
   request: RestoreRequest,
   { staging, opened, inventory }: Restoring,
+  { place, versionNumber }: { readonly place: Placement; readonly versionNumber: number },
 ): Promise<void> {
   const { name, applicationName } = staging
   const jobs = request.jobs === 'auto' ? context.cores : request.jobs
   const access = inDatabase(request.destination, name)
   await using lanes = new Lanes(jobs, context.signal)
-  const target: LoadTarget = { context, opened, inventory, access, applicationName, lanes, jobs }
+  const tablespaces = place.keepTablespaces
+  const target: LoadTarget = {
+    context,
+    opened,
+    inventory,
+    access,
+    applicationName,
+    lanes,
+    jobs,
+    tablespaces,
+  }
   await using schema = await openSchemaArchive(target)
   context.emit({ type: 'stage', stage: 'definitions' })
   await loadDefinitions(target, schema, 'pre-data')
@@ -188,14 +209,13 @@ async function fill(
     context.emit({ type: 'stage', stage: 'comparing' })
     const differences = await compareWithInventory(target, session)
     if (differences.length > 0) throw mismatch(differences)
+    await tellDifferences(context, session, { inventory, name, versionNumber })
     await session.close()
   } finally {
     session.kill()
   }
   const inside = (): Promise<PsqlSession> => openSession(context, access, applicationName)
   await attempt(context, inside, ['RESET search_path; ANALYZE'])
-  const outside = (): Promise<PsqlSession> => openMaintenance(context, request.destination, applicationName)
-  await attempt(context, outside, databasePropertyStatements(name, inventory.database))
 }
 
 /** What is not data and may be refused: a refusal is told, and does not undo the restore. */
@@ -277,6 +297,8 @@ async function openMaintenance(
   }
 }
 
+const tidyingUp = 'coffre restore, tidying up'
+
 /** After a failure or an interruption, so over a session of its own that the abort does not reach. */
 async function undo(
   context: Context,
@@ -286,8 +308,10 @@ async function undo(
 ): Promise<boolean> {
   const lasting = { ...context, signal: new AbortController().signal }
   try {
-    const session = await openMaintenance(lasting, destination, 'coffre restore, tidying up')
-    const inPlace = await undoStaging(session, staging, state)
+    const session = await openMaintenance(lasting, destination, tidyingUp)
+    const inside = (): Promise<PsqlSession> =>
+      openSession(lasting, inDatabase(destination, staging.name), tidyingUp)
+    const inPlace = await undoStaging(session, staging, { ...state, inside })
     await session.close()
     return inPlace
   } catch {

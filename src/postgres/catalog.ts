@@ -1,12 +1,13 @@
 /**
  * What is in a database, read from the system catalogs inside the snapshot: which tables' rows pg_dump would have
- * dumped and by which columns, sequences, large objects, the database's own properties and the roles it refers to.
+ * dumped and by which columns, sequences, large objects. The database's own properties are catalog-database.ts, roles
+ * catalog-roles.ts.
  * (Rules as in pg_dump's getTables and selectDumpableTable: user schemas, extension members only when registered
  * with pg_extension_config_dump, foreign tables and views without rows, temporary tables never.)
  */
 import { z } from 'zod'
 import { CoffreError } from '../errors.ts'
-import type { InventoryDatabase, InventoryRole, InventorySequence } from '../model/inventory.ts'
+import type { InventorySequence } from '../model/inventory.ts'
 import { serverVersionPattern } from '../model/manifest.ts'
 import type { PsqlSession } from './psql-session.ts'
 import { quoteQualified } from './quoting.ts'
@@ -15,8 +16,10 @@ const tableRow = z.object({
   oid: z.string(),
   schema: z.string(),
   name: z.string(),
-  /** r: has rows of its own. p: a partitioned parent, locked but without rows. */
+  /** r: has rows of its own. p: locked but without rows: a partitioned parent, or a part of what is read through its root. */
   kind: z.enum(['r', 'p']),
+  /** A partitioned table that is read and loaded as a whole, because its rows may belong to other partitions elsewhere. */
+  partitioned: z.boolean(),
   columns: z.array(z.string()),
   /** Plain heap storage, the only one that ctid ranges cut (PostgreSQL documentation, 5.5 System Columns). */
   heap: z.boolean(),
@@ -24,6 +27,10 @@ const tableRow = z.object({
   sizeBytes: z.number(),
   extension: z.string().nullable(),
   condition: z.string().nullable(),
+  /** OIDs of the tables that rows must be in first: foreign keys of an extension's, which are there before the rows. */
+  references: z.array(z.string()),
+  /** Functions of the user's check or compute its rows when they come in, and may read other tables. */
+  late: z.boolean(),
 })
 export type CatalogTable = z.infer<typeof tableRow>
 
@@ -37,17 +44,49 @@ export const extensionOf = `LEFT JOIN LATERAL (
 
 export const userSchema = `n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'`
 
+/**
+ * Trees of partitions that hash by what another server numbers otherwise: an enum hashes by its label's OID, and so do an
+ * array, range or row of one. Their rows go through the root, where the server finds the partition (pg_dump does so for
+ * enums, whatever its options). Where a partition is a foreign table they do not: its rows are no part of a backup.
+ */
+const throughRoot = `SELECT h.root FROM (
+    SELECT DISTINCT pg_catalog.pg_partition_root(p.partrelid)::pg_catalog.oid AS root
+    FROM pg_catalog.pg_partitioned_table p JOIN pg_catalog.pg_opclass o ON o.oid = ANY (p.partclass::pg_catalog.oid[])
+    WHERE p.partstrat = 'h' AND o.opcintype = ANY ('{anyenum,anyarray,anyrange,anymultirange,record}'::pg_catalog.regtype[])) h
+  WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_partition_tree(h.root) l JOIN pg_catalog.pg_class f ON f.oid = l.relid WHERE f.relkind = 'f')`
+
+/** CHECK constraints, generated columns and domains that call a function, by itself or as an operator, that somebody made. */
+const userFunctions = `EXISTS (
+    SELECT FROM pg_catalog.pg_depend d WHERE d.objid >= 16384 AND d.refobjid >= 16384
+      AND d.refclassid = ANY ('{pg_proc,pg_operator}'::pg_catalog.regclass[])
+      AND (d.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass AND d.objid IN (
+          SELECT k.oid FROM pg_catalog.pg_constraint k WHERE k.contype = 'c' AND (k.conrelid = c.oid
+            OR k.contypid IN (SELECT a.atttypid FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0)))
+        OR d.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass AND d.objid IN (
+          SELECT f.oid FROM pg_catalog.pg_attrdef f JOIN pg_catalog.pg_attribute a ON a.attrelid = f.adrelid AND a.attnum = f.adnum
+          WHERE f.adrelid = c.oid AND a.attgenerated <> '')))`
+
+const sizeOf = (measure: string): string => `CASE
+      WHEN c.oid = t.root THEN (SELECT coalesce(pg_catalog.sum(pg_catalog.${measure}(l.relid)), 0) FROM pg_catalog.pg_partition_tree(c.oid) l WHERE l.isleaf)
+      WHEN c.relkind = 'r' AND t.root IS NULL THEN coalesce(pg_catalog.${measure}(c.oid), 0) ELSE 0 END`
+
 /** The size of a table that was dropped meanwhile is NULL. */
 const tablesQuery = `
-  SELECT c.oid::pg_catalog.text AS oid, n.nspname AS schema, c.relname AS name, c.relkind AS kind,
+  WITH through AS MATERIALIZED (${throughRoot})
+  SELECT c.oid::pg_catalog.text AS oid, n.nspname AS schema, c.relname AS name,
+    CASE WHEN t.root IS NULL THEN c.relkind WHEN t.root = c.oid THEN 'r' ELSE 'p' END AS kind, coalesce(t.root = c.oid, false) AS partitioned,
     coalesce((SELECT pg_catalog.json_agg(a.attname ORDER BY a.attnum) FROM pg_catalog.pg_attribute a
       WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''), '[]') AS columns,
-    coalesce(am.amname = 'heap', false) AS heap,
-    CASE WHEN c.relkind = 'r' THEN coalesce(pg_catalog.pg_relation_size(c.oid), 0) / pg_catalog.current_setting('block_size')::int8 ELSE 0 END AS "heapPages",
-    CASE WHEN c.relkind = 'r' THEN coalesce(pg_catalog.pg_table_size(c.oid), 0) ELSE 0 END AS "sizeBytes",
-    x.extname AS extension, x.condition AS condition
+    coalesce(am.amname = 'heap', false) AND c.relkind = 'r' AS heap,
+    (${sizeOf('pg_relation_size')}) / pg_catalog.current_setting('block_size')::int8 AS "heapPages",
+    ${sizeOf('pg_table_size')} AS "sizeBytes",
+    x.extname AS extension, x.condition AS condition,
+    CASE WHEN x.extname IS NULL THEN '[]' ELSE coalesce((SELECT pg_catalog.json_agg(DISTINCT k.confrelid::pg_catalog.text) FROM pg_catalog.pg_constraint k
+      WHERE k.conrelid = c.oid AND k.contype = 'f' AND k.confrelid <> c.oid AND NOT k.condeferred), '[]') END AS "references",
+    ${userFunctions} AS late
   FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
     LEFT JOIN pg_catalog.pg_am am ON am.oid = c.relam ${extensionOf}
+    LEFT JOIN through t ON t.root = CASE WHEN c.relkind = 'p' OR c.relispartition THEN pg_catalog.pg_partition_root(c.oid)::pg_catalog.oid END
   WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't' AND ${userSchema}
     AND (x.extname IS NOT NULL OR NOT ${members('pg_catalog.pg_class')})
   ORDER BY n.nspname, c.relname`
@@ -123,71 +162,18 @@ export async function readServer(session: PsqlSession): Promise<ServerFacts> {
   return serverRow.parse(row)
 }
 
-/** What `pg_dump` without -C leaves out: owner, locale, rights, comment and settings of the database itself. */
-export async function readDatabase(session: PsqlSession, versionNumber: number): Promise<InventoryDatabase> {
-  const locale =
-    versionNumber >= 170000 ? 'd.datlocale' : versionNumber >= 150000 ? 'd.daticulocale' : 'NULL::text'
-  const provider =
-    versionNumber >= 150000
-      ? `CASE d.datlocprovider WHEN 'i' THEN 'icu' WHEN 'b' THEN 'builtin' ELSE 'libc' END`
-      : `'libc'`
-  const [row] = await session.query(`
-    SELECT d.datname AS name, pg_catalog.pg_get_userbyid(d.datdba) AS owner, pg_catalog.pg_encoding_to_char(d.encoding) AS encoding,
-      ${provider} AS "localeProvider", d.datcollate AS collate, d.datctype AS "characterType", ${locale} AS locale,
-      ${versionNumber >= 160000 ? 'd.daticurules' : 'NULL::text'} AS "icuRules", d.datconnlimit AS "connectionLimit",
-      pg_catalog.shobj_description(d.oid, 'pg_database') AS comment,
-      CASE WHEN d.datacl IS NULL THEN NULL ELSE (SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_object(
-        'grantee', CASE WHEN a.grantee = 0 THEN NULL ELSE pg_catalog.pg_get_userbyid(a.grantee) END, 'privilege', a.privilege_type, 'grantable', a.is_grantable)), '[]')
-        FROM pg_catalog.aclexplode(d.datacl) a) END AS grants,
-      (SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_object(
-        'role', CASE WHEN s.setrole = 0 THEN NULL ELSE pg_catalog.pg_get_userbyid(s.setrole) END,
-        'name', pg_catalog.split_part(c, '=', 1), 'value', pg_catalog.substr(c, pg_catalog.strpos(c, '=') + 1))), '[]')
-        FROM pg_catalog.pg_db_role_setting s, pg_catalog.unnest(s.setconfig) c WHERE s.setdatabase = d.oid) AS settings
-    FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()`)
-  // Checked field by field when the inventory is parsed again; here it only has to be an object.
-  return z.custom<InventoryDatabase>((value) => typeof value === 'object' && value !== null).parse(row)
-}
-
-/** The roles this database refers to (owners, grantees, settings) and the roles those are members of. */
-export async function readRoles(session: PsqlSession): Promise<readonly InventoryRole[]> {
-  const [access] = await session.query(
-    `SELECT pg_catalog.has_table_privilege('pg_catalog.pg_authid', 'SELECT') AS verifiers`,
-  )
-  const readable = z.object({ verifiers: z.boolean() }).parse(access).verifiers
-  const rows = await session.query(`
-    WITH RECURSIVE used(oid) AS (
-      SELECT s.refobjid FROM pg_catalog.pg_shdepend s, pg_catalog.pg_database d
-        WHERE d.datname = pg_catalog.current_database() AND s.refclassid = 'pg_catalog.pg_authid'::pg_catalog.regclass
-          AND (s.dbid = d.oid OR (s.classid = 'pg_catalog.pg_database'::pg_catalog.regclass AND s.objid = d.oid))
-      UNION SELECT datdba FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()
-      UNION SELECT relowner FROM pg_catalog.pg_class UNION SELECT nspowner FROM pg_catalog.pg_namespace
-      UNION SELECT s.setrole FROM pg_catalog.pg_db_role_setting s JOIN pg_catalog.pg_database d ON d.oid = s.setdatabase
-        WHERE d.datname = pg_catalog.current_database() AND s.setrole <> 0
-      UNION SELECT m.roleid FROM pg_catalog.pg_auth_members m JOIN used ON used.oid = m.member)
-    SELECT r.rolname AS name, r.rolsuper AS superuser, r.rolinherit AS inherit, r.rolcreaterole AS "createRole",
-      r.rolcreatedb AS "createDatabase", r.rolcanlogin AS login, r.rolreplication AS replication, r.rolbypassrls AS "bypassRowSecurity",
-      r.rolconnlimit AS "connectionLimit", r.rolvaliduntil::pg_catalog.text AS "validUntil",
-      ${readable ? 'r.rolpassword' : 'NULL::text'} AS "passwordVerifier",
-      (SELECT coalesce(pg_catalog.json_agg(pg_catalog.pg_get_userbyid(m.roleid) ORDER BY 1), '[]') FROM pg_catalog.pg_auth_members m
-        WHERE m.member = r.oid) AS "memberOf"
-    FROM ${readable ? 'pg_catalog.pg_authid' : 'pg_catalog.pg_roles'} r WHERE r.oid IN (SELECT oid FROM used) AND r.rolname !~ '^pg_' ORDER BY 1`)
-  return rows.map((row) =>
-    z.custom<InventoryRole>((value) => typeof value === 'object' && value !== null).parse(row),
-  )
-}
-
 /**
  * Subscriptions and the options of user mappings are dumped for superusers only (PostgreSQL documentation: pg_dump, Notes).
- * Rows of a table partitioned by the hash of an enum belong to other partitions after a restore, as enums hash by OID.
+ * Tables hashed by an enum with a foreign table among their partitions are read leaf by leaf, and will not load so elsewhere.
  */
 export async function readDoubts(session: PsqlSession, server: ServerFacts): Promise<readonly string[]> {
   const [row] = await session.query(`
     SELECT (SELECT count(*) FROM pg_catalog.pg_subscription s JOIN pg_catalog.pg_database d ON d.oid = s.subdbid
         WHERE d.datname = pg_catalog.current_database()) AS subscriptions,
       (SELECT count(*) FROM pg_catalog.pg_user_mappings) AS mappings,
-      (SELECT count(*) FROM pg_catalog.pg_partitioned_table p WHERE p.partstrat = 'h' AND EXISTS (
-        SELECT FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
-        WHERE a.attrelid = p.partrelid AND a.attnum = ANY (p.partattrs::int2[]) AND t.typtype = 'e')) AS "enumHashes"`)
+      (SELECT count(*) FROM pg_catalog.pg_partitioned_table p JOIN pg_catalog.pg_opclass o ON o.oid = ANY (p.partclass::pg_catalog.oid[])
+        WHERE p.partstrat = 'h' AND o.opcintype = 'anyenum'::pg_catalog.regtype
+          AND pg_catalog.pg_partition_root(p.partrelid)::pg_catalog.oid NOT IN (${throughRoot})) AS "enumHashes"`)
   const counts = z
     .object({ subscriptions: z.number(), mappings: z.number(), enumHashes: z.number() })
     .parse(row)
@@ -201,7 +187,7 @@ export async function readDoubts(session: PsqlSession, server: ServerFacts): Pro
       : []),
     ...(enumHashes > 0
       ? [
-          `${enumHashes} tables partitioned by the hash of an enum cannot be restored by this version of coffre`,
+          `${enumHashes} tables partitioned by the hash of an enum have a foreign table among their partitions: their rows may not load`,
         ]
       : []),
   ]

@@ -62,11 +62,13 @@ export interface RestoreArguments {
   readonly jobs: number
   /** A path pg_restore opens; undefined for standard input. */
   readonly archive: string | undefined
+  /** Whether things go into the tablespaces they were in: all of these must exist. */
+  readonly tablespaces: boolean
 }
 
 export function restoreArguments(
   access: ServerAccess,
-  { section, jobs, archive }: RestoreArguments,
+  { section, jobs, archive, tablespaces }: RestoreArguments,
 ): readonly string[] {
   return [
     '--exit-on-error',
@@ -74,6 +76,7 @@ export function restoreArguments(
     `--section=${section}`,
     `--dbname=${formatConninfo(access)}`,
     ...(jobs > 1 ? [`--jobs=${jobs}`] : []),
+    ...(tablespaces ? [] : ['--no-tablespaces']),
     ...(archive === undefined ? [] : [archive]),
   ]
 }

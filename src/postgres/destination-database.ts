@@ -1,12 +1,13 @@
 /**
- * The database a restore makes: whether its name is free, the roles it needs, and the statements that create it and give
- * it the recorded properties. Under which name it is made, and how it comes into its place, is `staging-database.ts`.
+ * The database a restore makes: whether its name is free, and the statements that create it and give it the recorded
+ * properties. What it needs of the server is `destination-server.ts`, roles are `destination-roles.ts`. Under which name it is made, and how it comes into its place, is `staging-database.ts`.
  */
 import { z } from 'zod'
 import { CoffreError } from '../errors.ts'
-import type { InventoryDatabase, InventoryRole } from '../model/inventory.ts'
+import type { InventoryDatabase } from '../model/inventory.ts'
 import type { PsqlSession } from './psql-session.ts'
 import { quoteIdentifier, quoteLiteral } from './quoting.ts'
+import { settingClause } from './setting-clause.ts'
 
 export type Occupancy = 'absent' | 'empty' | 'occupied'
 
@@ -36,47 +37,11 @@ export async function occupancy(
   return z.object({ occupied: z.boolean() }).parse(content).occupied ? 'occupied' : 'empty'
 }
 
-/** Creates missing roles; existing ones are left exactly as they are. Returns the names of those created. */
-export async function createMissingRoles(
-  maintenance: PsqlSession,
-  roles: readonly InventoryRole[],
-): Promise<readonly string[]> {
-  const rows = await maintenance.query('SELECT rolname AS name FROM pg_catalog.pg_roles')
-  const existing = new Set(rows.map((row) => z.object({ name: z.string() }).parse(row).name))
-  const missing = roles.filter(({ name }) => !existing.has(name))
-  for (const role of missing) await maintenance.execute(createRole(role))
-  for (const role of missing) {
-    for (const group of role.memberOf)
-      await maintenance.execute(`GRANT ${quoteIdentifier(group)} TO ${quoteIdentifier(role.name)}`)
-  }
-  return missing.map(({ name }) => name)
-}
-
-function createRole(role: InventoryRole): string {
-  const flags = [
-    [role.superuser, 'SUPERUSER'],
-    [role.inherit, 'INHERIT'],
-    [role.createRole, 'CREATEROLE'],
-    [role.createDatabase, 'CREATEDB'],
-    [role.login, 'LOGIN'],
-    [role.replication, 'REPLICATION'],
-    [role.bypassRowSecurity, 'BYPASSRLS'],
-  ] as const
-  return [
-    `CREATE ROLE ${quoteIdentifier(role.name)} WITH`,
-    // Attributes that are off are the default; naming them would need rights the destination's user may not have.
-    ...flags.filter(([on, word]) => on || word === 'INHERIT').map(([on, word]) => (on ? word : `NO${word}`)),
-    role.connectionLimit === -1 ? '' : `CONNECTION LIMIT ${role.connectionLimit}`,
-    role.validUntil === null ? '' : `VALID UNTIL ${quoteLiteral(role.validUntil)}`,
-    role.passwordVerifier === null ? '' : `PASSWORD ${quoteLiteral(role.passwordVerifier)}`,
-  ].join(' ')
-}
-
 /** From template0, with the properties that can only be given now (PostgreSQL documentation: CREATE DATABASE). */
 export function createDatabaseStatement(
   name: string,
   like: InventoryDatabase,
-  versionNumber: number,
+  { versionNumber, tablespace }: { readonly versionNumber: number; readonly tablespace: string | undefined },
 ): string {
   const provider = versionNumber >= 150000 ? [`LOCALE_PROVIDER ${like.localeProvider}`] : []
   const localeWord = like.localeProvider === 'builtin' ? 'BUILTIN_LOCALE' : 'ICU_LOCALE'
@@ -88,10 +53,11 @@ export function createDatabaseStatement(
       ? []
       : [`${localeWord} ${quoteLiteral(like.locale)}`]),
     ...(like.icuRules === null ? [] : [`ICU_RULES ${quoteLiteral(like.icuRules)}`]),
+    ...(tablespace === undefined ? [] : [`TABLESPACE ${quoteIdentifier(tablespace)}`]),
   ].join(' ')
 }
 
-/** Settings, rights, comment and limit of the database itself: last, so that none of them disturbs the loading. */
+/** Settings, rights, comment, labels and limit of the database itself: last, so that none of them disturbs the loading. */
 export function databasePropertyStatements(name: string, like: InventoryDatabase): readonly string[] {
   const database = quoteIdentifier(name)
   const settings = like.settings.map((setting) => {
@@ -99,7 +65,7 @@ export function databasePropertyStatements(name: string, like: InventoryDatabase
       setting.role === null
         ? `DATABASE ${database}`
         : `ROLE ${quoteIdentifier(setting.role)} IN DATABASE ${database}`
-    return `ALTER ${whose} SET ${settingName(setting.name)} = ${settingValue(setting.name, setting.value)}`
+    return `ALTER ${whose} ${settingClause(setting)}`
   })
   const grants = (like.grants ?? []).map(({ grantee, privilege, grantable }) => {
     const to = grantee === null ? 'PUBLIC' : quoteIdentifier(grantee)
@@ -108,6 +74,10 @@ export function databasePropertyStatements(name: string, like: InventoryDatabase
   return [
     ...settings,
     ...(like.comment === null ? [] : [`COMMENT ON DATABASE ${database} IS ${quoteLiteral(like.comment)}`]),
+    ...like.securityLabels.map(
+      ({ provider, label }) =>
+        `SECURITY LABEL FOR ${quoteIdentifier(provider)} ON DATABASE ${database} IS ${quoteLiteral(label)}`,
+    ),
     ...(like.grants === null
       ? []
       : [`REVOKE ALL ON DATABASE ${database} FROM PUBLIC, ${quoteIdentifier(like.owner)}`, ...grants]),
@@ -115,33 +85,6 @@ export function databasePropertyStatements(name: string, like: InventoryDatabase
       ? []
       : [`ALTER DATABASE ${database} CONNECTION LIMIT ${like.connectionLimit}`]),
   ]
-}
-
-/** `name` or `extension.name`; quoting them as one identifier would be another setting. */
-function settingName(name: string): string {
-  return name
-    .split('.')
-    .map((part) => quoteIdentifier(part))
-    .join('.')
-}
-
-/** Settings that are lists are stored as quoted lists already, and quoting them once more would make them one item. */
-const listSettings = new Set([
-  'search_path',
-  'temp_tablespaces',
-  'session_preload_libraries',
-  'local_preload_libraries',
-  'unix_socket_directories',
-])
-
-function settingValue(name: string, value: string): string {
-  if (!listSettings.has(name.toLowerCase())) return quoteLiteral(value)
-  const items = [...value.matchAll(/\s*(?:"((?:[^"]|"")*)"|([^,]*))\s*(?:,|$)/g)]
-    .map(([whole, quoted, plain]) =>
-      whole === '' ? undefined : (quoted?.replaceAll('""', '"') ?? plain?.trim() ?? ''),
-    )
-    .filter((item) => item !== undefined)
-  return items.length === 0 ? "''" : items.map((item) => quoteLiteral(item)).join(', ')
 }
 
 /** Refuses a name nobody means, before anything is made. */

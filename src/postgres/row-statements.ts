@@ -12,6 +12,8 @@ export interface TableRows {
   readonly columns: readonly string[]
   /** An extension's own condition for its configuration table; empty for all rows. */
   readonly condition: string
+  /** Its rows are in its partitions, and it is read as one with them. */
+  readonly partitioned: boolean
   /** The database's own: its rows travel in it, unconverted, while statements and names are UTF-8. */
   readonly encoding: string
 }
@@ -19,12 +21,13 @@ export interface TableRows {
 export function copyOutStatement(table: TableRows, pages: PageRange | undefined): string {
   const name = quoteQualified(table.schema, table.name)
   // "t()" is a syntax error, and a SELECT without columns is not: tables without columns keep their row count.
-  if (pages === undefined && table.condition === '') {
+  // PostgreSQL before 18 copies no partitioned table as such, only what a SELECT finds in it.
+  if (pages === undefined && table.condition === '' && !table.partitioned) {
     return `COPY ${name}${columnList(table.columns)} TO STDOUT${encodingOption(table)}`
   }
   const ranges = pages === undefined ? '' : ` WHERE ${ctidRange(pages)}`
   const columns = table.columns.map((column) => quoteIdentifier(column)).join(', ')
-  return `COPY (SELECT ${columns} FROM ONLY ${name}${ranges} ${table.condition}) TO STDOUT${encodingOption(table)}`
+  return `COPY (SELECT ${columns} FROM ${table.partitioned ? '' : 'ONLY '}${name}${ranges} ${table.condition}) TO STDOUT${encodingOption(table)}`
 }
 
 function ctidRange({ from, to }: PageRange): string {

@@ -6,12 +6,18 @@
  */
 import { z } from 'zod'
 import { CoffreError } from '../errors.ts'
-import type { InventoryDatabase, InventoryRole, InventorySequence } from '../model/inventory.ts'
+import type {
+  Inventory,
+  InventoryDatabase,
+  InventoryExtension,
+  InventoryRole,
+  InventorySequence,
+} from '../model/inventory.ts'
+import { readDatabase, readExtensions, readSuperuserOnly } from './catalog-database.ts'
+import { readRoles } from './catalog-roles.ts'
 import {
   countLargeObjects,
   readDoubts,
-  readDatabase,
-  readRoles,
   readSequences,
   readServer,
   readTables,
@@ -22,6 +28,7 @@ import type { ServerAccess } from './conninfo.ts'
 import { explainLockError } from './lock-conflicts.ts'
 import { PsqlSession, type SessionOptions } from './psql-session.ts'
 import { quoteLiteral, quoteQualified } from './quoting.ts'
+import { circularReferences } from './reference-order.ts'
 
 export interface SnapshotOptions extends SessionOptions {
   readonly lockTimeoutMs: number
@@ -32,6 +39,8 @@ export interface SnapshotContent {
   readonly server: ServerFacts
   readonly database: InventoryDatabase
   readonly roles: readonly InventoryRole[]
+  readonly extensions: readonly InventoryExtension[]
+  readonly superuserOnly: Inventory['superuserOnly']
   /** Tables with rows of their own. */
   readonly tables: readonly CatalogTable[]
   readonly sequences: readonly InventorySequence[]
@@ -213,11 +222,13 @@ async function readContent(
   return {
     server,
     database: await readDatabase(session, server.versionNumber),
-    roles: await readRoles(session),
+    roles: await readRoles(session, server.versionNumber),
+    extensions: await readExtensions(session),
+    superuserOnly: await readSuperuserOnly(session),
     tables: tables.filter(({ kind }) => kind === 'r'),
     sequences: await readSequences(session),
     largeObjects: await countLargeObjects(session),
-    doubts: await readDoubts(session, server),
+    doubts: [...(await readDoubts(session, server)), ...circularReferences(tables)],
   }
 }
 

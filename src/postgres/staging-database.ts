@@ -84,14 +84,52 @@ export async function renameIntoPlace(
   )
 }
 
+export interface StagingState {
+  readonly oid: number | undefined
+  readonly found: 'absent' | 'empty'
+  readonly inside: () => Promise<PsqlSession>
+}
+
 /**
- * After a failure, over a session of another name. `oid`: undefined where it is not certain that the database was made.
+ * In a database that is to be dropped, which a subscription forbids. DROP SUBSCRIPTION would have the publisher drop the
+ * slot, and that one is still the source's: so the slot is forgotten first, and the publisher never hears of it
+ * (PostgreSQL documentation, DROP SUBSCRIPTION, Notes).
+ */
+async function dropSubscriptions(
+  maintenance: PsqlSession,
+  database: string,
+  inside: () => Promise<PsqlSession>,
+): Promise<void> {
+  const names = await subscriptionsOf(maintenance, database)
+  if (names.length === 0) return
+  await allowConnections(maintenance, database)
+  const session = await inside()
+  try {
+    for (const name of names.map((one) => quoteIdentifier(one))) {
+      await session.execute(`ALTER SUBSCRIPTION ${name} DISABLE`)
+      await session.execute(`ALTER SUBSCRIPTION ${name} SET (slot_name = NONE)`)
+      await session.execute(`DROP SUBSCRIPTION ${name}`)
+    }
+    await session.close()
+  } finally {
+    session.kill()
+  }
+}
+
+export async function subscriptionsOf(session: PsqlSession, database: string): Promise<readonly string[]> {
+  const rows = await session.query(`SELECT s.subname AS name FROM pg_catalog.pg_subscription s
+    JOIN pg_catalog.pg_database d ON d.oid = s.subdbid WHERE d.datname = ${quoteLiteral(database)} ORDER BY 1`)
+  return rows.map((row) => z.object({ name: z.string() }).parse(row).name)
+}
+
+/**
+ * After a failure, over a session of another name; `inside` opens one in the staging database. `oid`: undefined where it is not certain that the database was made.
  * Returns whether the new database turned out to be in its place already: then that is where it stays.
  */
 export async function undoStaging(
   maintenance: PsqlSession,
   { name, wanted, replaced, applicationName }: Staging,
-  { oid, found }: { readonly oid: number | undefined; readonly found: 'absent' | 'empty' },
+  { oid, found, inside }: StagingState,
 ): Promise<boolean> {
   await maintenance.execute(`SELECT pg_catalog.pg_terminate_backend(pid, 10000) FROM pg_catalog.pg_stat_activity
     WHERE application_name = ${quoteLiteral(applicationName)} AND usename = SESSION_USER`)
@@ -100,7 +138,10 @@ export async function undoStaging(
   )
   const inPlace = z.object({ found: z.number() }).parse(row).found > 0
   // What was moved away is empty only as far as was seen before: where the new one is in place already, it is left.
-  if (!inPlace) await dropDatabase(maintenance, name, { force: true })
+  if (!inPlace) {
+    await dropSubscriptions(maintenance, name, inside)
+    await dropDatabase(maintenance, name, { force: true })
+  }
   if (found === 'empty') await allowConnections(maintenance, inPlace ? replaced : wanted)
   return inPlace
 }

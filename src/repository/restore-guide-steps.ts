@@ -4,17 +4,32 @@
  * decrypted inventory; text from the artifacts runs in pg_restore, and in a psql under \restrict.
  */
 
-/** In these texts a tilde stands for a backtick, which a raw template cannot hold, and INVENTORY for reading the inventory. */
+const setting = String.raw`format('SET %s = %s',
+  (SELECT string_agg(quote_ident(part), '.') FROM unnest(string_to_array(s->>'name', '.')) part),
+  -- Lists are kept as written, "$user", public: each item is quoted by itself.
+  CASE WHEN lower(s->>'name') IN ('search_path', 'temp_tablespaces', 'session_preload_libraries', 'local_preload_libraries')
+    THEN coalesce((SELECT string_agg(quote_literal(coalesce(replace(m[1], '""', '"'), btrim(m[2]))), ', ')
+      FROM regexp_matches(s->>'value', '\s*(?:"((?:[^"]|"")*)"|([^",]+))\s*(?:,|$)', 'g') m), '''''')
+    ELSE quote_literal(s->>'value') END)`
+
+/**
+ * In these texts a tilde stands for a backtick, which a raw template cannot hold, INVENTORY for reading the inventory, and
+ * SETTING for what follows ALTER DATABASE or ALTER ROLE, out of the setting `s`.
+ */
 function page(text: string): string {
   const inventory = String.raw`\set inventory ~cat "$PLAIN/inventory.json"~`
-  return text.replaceAll('INVENTORY', () => inventory).replaceAll('~', '`')
+  return text
+    .replaceAll('INVENTORY', () => inventory)
+    .replaceAll('SETTING', () => setting)
+    .replaceAll('~', '`')
 }
 
 export const makeRoles = page(String.raw`## 4. Roles
 
-Makes the roles this database refers to, where they are missing, with the passwords they had. A role that exists already stays
-as it is. The file globals.sql holds every role of the old server, their settings and tablespaces, as pg_dumpall wrote them. Take
-single lines out of it where something is missing; running the whole of it would reset the passwords of roles that exist.
+Makes the roles this database refers to, where they are missing, with the passwords, memberships and settings they had. A role
+that exists already stays as it is. The file globals.sql holds every role of the old server and its tablespaces, as pg_dumpall
+wrote them. Take single lines out of it where something is missing; running the whole of it would reset the passwords of roles
+that exist. A setting that this server does not know is told and left out.
 
 ~~~sh
 (
@@ -22,9 +37,9 @@ single lines out of it where something is missing; running the whole of it would
   after 3
   query postgres <<'SQL'
 INVENTORY
-WITH missing AS (
-  SELECT r FROM json_array_elements(:'inventory'::json->'roles') r
-  WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = r->>'name'))
+CREATE TEMP TABLE missing AS SELECT r FROM json_array_elements(:'inventory'::json->'roles') r
+  WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = r->>'name');
+BEGIN;
 SELECT statement FROM (
   SELECT 1, format('CREATE ROLE %I WITH %s', r->>'name', concat_ws(' ',
     CASE WHEN (r->>'superuser')::boolean THEN 'SUPERUSER' END,
@@ -38,8 +53,17 @@ SELECT statement FROM (
     'VALID UNTIL ' || quote_literal(r->>'validUntil'),
     'PASSWORD ' || quote_literal(r->>'passwordVerifier'))) FROM missing
   UNION ALL
-  SELECT 2, format('GRANT %I TO %I', granted, r->>'name') FROM missing, json_array_elements_text(r->'memberOf') granted
+  SELECT 2, format('GRANT %I TO %I', g->>'role', r->>'name') || CASE
+    WHEN g->>'inherit' IS NOT NULL THEN format(' WITH ADMIN %s, INHERIT %s, SET %s', g->>'admin', g->>'inherit', g->>'set')
+    WHEN (g->>'admin')::boolean THEN ' WITH ADMIN OPTION' ELSE '' END
+    FROM missing, json_array_elements(r->'memberOf') g
+  UNION ALL
+  SELECT 3, format('COMMENT ON ROLE %I IS %L', r->>'name', r->>'comment') FROM missing WHERE r->>'comment' IS NOT NULL
 ) s (step, statement) ORDER BY step
+\gexec
+COMMIT;
+\set ON_ERROR_STOP 0
+SELECT format('ALTER ROLE %I %s', r->>'name', SETTING) FROM missing, json_array_elements(r->'settings') s
 \gexec
 SQL
 )
@@ -49,7 +73,7 @@ ended 4 $?
 
 export const makeDatabase = page(String.raw`## 5. An empty database
 
-With the owner, encoding and locale that the old one had.
+With the owner, encoding, locale and tablespace that the old one had; without the tablespace where there is none of its name.
 
 ~~~sh
 (
@@ -62,7 +86,8 @@ SELECT concat_ws(' ',
   format('ENCODING %L LC_COLLATE %L LC_CTYPE %L', d->>'encoding', d->>'collate', d->>'characterType'),
   CASE WHEN current_setting('server_version_num')::int >= 150000 THEN 'LOCALE_PROVIDER ' || (d->>'localeProvider') END,
   CASE d->>'localeProvider' WHEN 'icu' THEN 'ICU_LOCALE ' WHEN 'builtin' THEN 'BUILTIN_LOCALE ' END || quote_literal(d->>'locale'),
-  'ICU_RULES ' || quote_literal(d->>'icuRules'))
+  'ICU_RULES ' || quote_literal(d->>'icuRules'),
+  (SELECT 'TABLESPACE ' || quote_ident(spcname) FROM pg_catalog.pg_tablespace WHERE spcname = d->>'tablespace' AND spcname <> 'pg_default'))
 FROM (SELECT :'inventory'::json->'database') i (d)
 \gexec
 SQL
@@ -81,7 +106,8 @@ export function loadDatabase({ largeObjects }: { readonly largeObjects: boolean 
   return page(String.raw`## 6. Tables, rows, ${words}indexes and constraints
 
 The long one. ~JOBS=4~, typed before it, builds four indexes at once. After a STOP the database is half full: drop it
-(~dropdb "$DATABASE"~), paste block 5 again, then this one.
+(~dropdb "$DATABASE"~), paste block 5 again, then this one. A file that is refused is tried again after the others, as the rows
+of one table may have to be there before those of another can be checked: an ERROR that is followed by ~OK: step 6~ is none.
 
 ~~~sh
 (
@@ -89,10 +115,16 @@ The long one. ~JOBS=4~, typed before it, builds four indexes at once. After a ST
   after 5
   pg_restore --exit-on-error --section=pre-data --dbname="$DATABASE" "$PLAIN/schema.dump"
   token=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
-  for rows in $(sums | sed -n 's/^[0-9a-f]*  \(rows\/[0-9]*\.sql\)\..*/\1/p'); do
-    echo "$rows"
-    { printf '\\restrict %s\n' "$token"; cat "$PLAIN/$rows"; printf '\\unrestrict %s\n' "$token"; } |
-      query "$DATABASE" --single-transaction -o /dev/null -f -
+  left=$(sums | sed -n 's/^[0-9a-f]*  \(rows\/[0-9]*\.sql\)\..*/\1/p')
+  while [ -n "$left" ]; do
+    refused=
+    for rows in $left; do
+      echo "$rows"
+      { printf '\\restrict %s\n' "$token"; cat "$PLAIN/$rows"; printf '\\unrestrict %s\n' "$token"; } |
+        query "$DATABASE" --single-transaction -o /dev/null -f - || refused="$refused$rows "
+    done
+    [ -z "$refused" ] || [ "$(echo $refused)" != "$(echo $left)" ] || stop 'what is refused now was refused before'
+    left=$refused
   done${lines}
   pg_restore --exit-on-error --section=post-data --jobs="$JOBS" --dbname="$DATABASE" "$PLAIN/schema.dump"
 )
@@ -113,9 +145,9 @@ snapshot, and stops if anything does.
   query "$DATABASE" > "$PLAIN/differences" <<'SQL'
 SET statement_timeout = 0; SET row_security = off; SET search_path = '';
 \set inventory ~echo "{"; sed -n '/^  "tables": /,$p' "$PLAIN/inventory.json"~
-SELECT format('SELECT %L WHERE (SELECT count(*) FROM ONLY %I.%I %s) <> %s',
+SELECT format('SELECT %L WHERE (SELECT count(*) FROM %s %I.%I %s) <> %s',
   'table ' || (t->>'schema') || '.' || (t->>'name') || ' should have rows: ' || (t->>'rows'),
-  t->>'schema', t->>'name', t->'extension'->>'condition', t->>'rows')
+  CASE WHEN (t->>'partitioned')::boolean THEN '' ELSE 'ONLY' END, t->>'schema', t->>'name', t->'extension'->>'condition', t->>'rows')
 FROM json_array_elements(:'inventory'::json->'tables') t
 \gexec
 SELECT format('SELECT %L FROM %I.%I WHERE last_value <> %s OR is_called <> %L',
@@ -143,14 +175,9 @@ export const setProperties = page(String.raw`## 8. Settings, rights and comment 
   query postgres <<'SQL'
 INVENTORY
 WITH d AS (SELECT :'inventory'::json->'database' AS d)
-SELECT format('ALTER %s SET %s = %s',
+SELECT format('ALTER %s %s',
   CASE WHEN s->>'role' IS NULL THEN format('DATABASE %I', :'database') ELSE format('ROLE %I IN DATABASE %I', s->>'role', :'database') END,
-  (SELECT string_agg(quote_ident(part), '.') FROM unnest(string_to_array(s->>'name', '.')) part),
-  -- Lists are kept as written, "$user", public: each item is quoted by itself.
-  CASE WHEN lower(s->>'name') IN ('search_path', 'temp_tablespaces', 'session_preload_libraries', 'local_preload_libraries')
-    THEN coalesce((SELECT string_agg(quote_literal(coalesce(replace(m[1], '""', '"'), btrim(m[2]))), ', ')
-      FROM regexp_matches(s->>'value', '\s*(?:"((?:[^"]|"")*)"|([^",]+))\s*(?:,|$)', 'g') m), '''''')
-    ELSE quote_literal(s->>'value') END)
+  SETTING)
 FROM d, json_array_elements(d->'settings') s
 UNION ALL SELECT format('COMMENT ON DATABASE %I IS %L', :'database', d->>'comment') FROM d WHERE d->>'comment' IS NOT NULL
 UNION ALL SELECT format('ALTER DATABASE %I CONNECTION LIMIT %s', :'database', d->>'connectionLimit') FROM d
@@ -163,10 +190,17 @@ SELECT format('GRANT %s ON DATABASE %I TO %s%s', g->>'privilege', :'database', c
   CASE WHEN (g->>'grantable')::boolean AND g->>'grantee' IS NOT NULL THEN ' WITH GRANT OPTION' END)
 FROM d, json_array_elements(CASE json_typeof(d->'grants') WHEN 'array' THEN d->'grants' ELSE '[]' END) g
 \gexec
+\set ON_ERROR_STOP 0
+SELECT format('SECURITY LABEL FOR %I ON DATABASE %I IS %L', l->>'provider', :'database', l->>'label')
+FROM json_array_elements(:'inventory'::json->'database'->'securityLabels') l
+\gexec
 SQL
 )
 ended 8 $?
 ~~~
+
+A security label that this server does not know is told and left out. Subscriptions came back disabled, and name the
+same slots as the old ones: before one is dropped, ~ALTER SUBSCRIPTION x SET (slot_name = NONE)~, or the publisher drops the slot.
 
 The database is restored. Look at it, and let the application look at it. To give it the old name, from another database:
 
@@ -206,6 +240,7 @@ export const whenItComplains = page(String.raw`## When something complains
 | extension "x" is not available | install its package on the server |
 | role "x" does not exist | make it (globals.sql has it), or add ~--no-owner --no-privileges~ to the three pg_restore lines: everything then belongs to you |
 | tablespace "x" does not exist | make it, or add ~--no-tablespaces~ to the pg_restore lines |
+| database is being used by logical replication subscription | in that database, for each of ~SELECT subname FROM pg_subscription~: ~ALTER SUBSCRIPTION x DISABLE~, ~ALTER SUBSCRIPTION x SET (slot_name = NONE)~, ~DROP SUBSCRIPTION x~; then drop it |
 | unsupported version in file header | pg_restore is older than the pg_dump that wrote the archive: use a newer one |
 | unrecognized configuration parameter | the server is older or lacks a library: install it, or leave that setting out |
 | permission denied, must be superuser | use a superuser; event triggers, some extensions and row security cannot be restored without |

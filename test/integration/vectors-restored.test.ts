@@ -5,24 +5,19 @@
 import assert from 'node:assert/strict'
 import { chmodSync, cpSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import { stringify } from 'yaml'
 import { parseKeyring } from '../../src/model/keyring.ts'
 import { assertSameDatabase } from '../compare/compare-databases.ts'
 import { runCoffre } from '../support/coffre.ts'
-import { startOwnServer, type OwnServer } from '../support/own-server.ts'
+import { startOwnServer } from '../support/own-server.ts'
 import { sql } from '../support/postgres.ts'
 import { page, shellBlocks, StockMachine, workFolder } from '../support/stock-procedure.ts'
 import { readVector, vectorNames, type Vector } from '../support/vectors.ts'
 
-let elsewhere: OwnServer
-before(async () => {
-  elsewhere = await startOwnServer()
-})
-after(() => elsewhere[Symbol.asyncDispose]())
-
 for (const name of vectorNames()) {
   test(`the format vector ${name} is restored by this coffre, and by its own old RESTORE.md, to the same databases`, async () => {
+    await using elsewhere = await startOwnServer()
     const vector = readVector(name)
     using work = workFolder()
     const repository = join(work.path, 'repository')

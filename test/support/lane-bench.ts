@@ -126,6 +126,7 @@ export const large: TableRows = {
   name: 'large',
   columns: ['a'],
   condition: '',
+  partitioned: false,
   encoding: 'UTF8',
 }
 

@@ -15,9 +15,10 @@ export interface OwnServer extends AsyncDisposable {
   stopImmediately(): Promise<void>
 }
 
-export async function startOwnServer(): Promise<OwnServer> {
+/** `environment`: what is different for its programs. */
+export async function startOwnServer(environment: Readonly<Record<string, string>> = {}): Promise<OwnServer> {
   const cluster = await ScratchCluster.start({
-    environment: clientEnvironment(process.env),
+    environment: clientEnvironment({ ...process.env, ...environment }),
     signal: new AbortController().signal,
     settings: { shared_buffers: '32MB', autovacuum: 'off' },
   })

@@ -64,7 +64,7 @@ export interface Damage {
 }
 
 export function vectorNames(): readonly string[] {
-  return readdirSync(join(home, 'test/vectors')).filter((name) => /^v\d+$/.test(name))
+  return readdirSync(join(home, 'test/vectors')).filter((name) => /^v\d+(\.\d+)?$/.test(name))
 }
 
 export function readVector(name: string): Vector {

@@ -26,8 +26,12 @@ function sample(changes: Partial<Inventory> = {}): Inventory {
       characterType: 'C.UTF-8',
       locale: null,
       icuRules: null,
+      collationVersion: '2.36',
+      tablespace: 'fast',
+      tablespaces: ['slow "disks"'],
       connectionLimit: -1,
       comment: 'a "comment"\nof two lines',
+      securityLabels: [{ provider: 'selinux', label: 'system_u' }],
       grants: [{ grantee: null, privilege: 'CONNECT', grantable: false }],
       settings: [{ role: null, name: 'work_mem', value: '4MB' }],
     },
@@ -44,15 +48,29 @@ function sample(changes: Partial<Inventory> = {}): Inventory {
         connectionLimit: -1,
         validUntil: null,
         passwordVerifier: 'SCRAM-SHA-256$4096:…',
-        memberOf: ['readers'],
+        comment: null,
+        owns: true,
+        memberOf: [{ role: 'readers', admin: true, inherit: null, set: null }],
+        settings: [{ name: 'work_mem', value: '5MB' }],
       },
     ],
+    extensions: [{ name: 'postgis', version: '3.3.2' }],
+    superuserOnly: [{ kind: 'event trigger', name: 'no_drops' }],
     tables: [
-      { schema: 'public', name: 'units', columns: ['id', 'a "b'], extension: null, rows: 2, digest },
+      {
+        schema: 'public',
+        name: 'units',
+        columns: ['id', 'a "b'],
+        partitioned: true,
+        extension: null,
+        rows: 2,
+        digest,
+      },
       {
         schema: 'public',
         name: 'spatial_ref_sys',
         columns: ['srid'],
+        partitioned: false,
         extension: { name: 'postgis', condition: 'WHERE srid > 999999' },
         rows: 0,
         digest: '0'.repeat(32),
@@ -88,8 +106,43 @@ test('an inventory is read as it was written', () => {
   assert.deepEqual(parse(empty), empty)
 })
 
+/** The sample as the first form has it: docs/format.md, section 8. */
+function firstSample(): Record<string, unknown> {
+  const { extensions: _e, superuserOnly: _so, database, roles, tables, ...rest } = sample()
+  const { collationVersion: _c, tablespace: _t, tablespaces: _ts, securityLabels: _s, ...first } = database
+  return {
+    ...rest,
+    database: first,
+    roles: roles.map(({ comment: _c, owns: _o, settings: _s, ...role }) => ({
+      ...role,
+      memberOf: role.memberOf.map((membership) => membership.role),
+    })),
+    tables: tables.map((table) => {
+      const { partitioned: _p, ...before } = table
+      return before
+    }),
+  }
+}
+
+test('an inventory of the first form is read, and what it did not say is what was taken for granted then', () => {
+  const { extensions, superuserOnly, database, roles, tables } = parse(firstSample())
+  assert.deepEqual({ extensions, superuserOnly }, { extensions: [], superuserOnly: [] })
+  assert.equal(database.tablespace, 'pg_default')
+  assert.deepEqual(roles[0]?.memberOf, [{ role: 'readers', admin: false, inherit: null, set: null }])
+  assert.equal(roles[0]?.owns, true)
+  assert.equal(tables[0]?.partitioned, false)
+})
+
+test('a mixture of both forms of the inventory is refused', () => {
+  const { extensions, roles, tables } = sample()
+  for (const mixed of [{ extensions }, { roles }, { tables }]) refuses({ ...firstSample(), ...mixed })
+})
+
 /** Where null may stand. */
-const nullable = ['locale', 'icuRules', 'comment', 'grants', 'validUntil', 'passwordVerifier', 'extension']
+const nullable =
+  'locale icuRules collationVersion comment grants validUntil passwordVerifier extension inherit set'.split(
+    ' ',
+  )
 const mayBeNull = (path: Path): boolean =>
   [...nullable, 'largeObjects', 'grantee', 'role'].includes(String(path.at(-1)))
 
@@ -103,6 +156,7 @@ test('each single field is spoiled in each way, and each time refused', () => {
       if (value === undefined && typeof path.at(-1) === 'number') continue
       if (value === null && mayBeNull(path)) continue
       if (before === null && typeof value === 'string') continue
+      if (before === null && typeof value === 'boolean') continue
       if (before === null && Array.isArray(value) && path.at(-1) === 'grants') continue
       if (jsonKind(value) !== jsonKind(before)) refuses(withValueAt(whole, path, value))
     }
@@ -124,7 +178,7 @@ test('names are whatever PostgreSQL takes, and come back unchanged', async (t) =
     .string({ unit: 'binary', minLength: 1, maxLength: 60 })
     .filter((text) => !text.includes('\0'))
   const property = fc.property(name, name, fc.array(name, { maxLength: 4 }), (schema, table, columns) => {
-    const tables = [{ schema, name: table, columns, extension: null, rows: 1, digest }]
+    const tables = [{ schema, name: table, columns, partitioned: false, extension: null, rows: 1, digest }]
     const inventory = sample({ tables, rowArtifacts: [] })
     assert.deepEqual(parse(inventory).tables, tables)
   })
@@ -138,7 +192,13 @@ test('a name that is empty, endless or holds a zero byte is refused, wherever it
     ['database', 'owner'],
     ['database', 'settings', 0, 'name'],
     ['roles', 0, 'name'],
-    ['roles', 0, 'memberOf', 0],
+    ['roles', 0, 'memberOf', 0, 'role'],
+    ['roles', 0, 'settings', 0, 'name'],
+    ['database', 'tablespace'],
+    ['database', 'tablespaces', 0],
+    ['database', 'securityLabels', 0, 'provider'],
+    ['extensions', 0, 'name'],
+    ['superuserOnly', 0, 'name'],
     ['tables', 0, 'schema'],
     ['tables', 0, 'name'],
     ['tables', 0, 'columns', 0],

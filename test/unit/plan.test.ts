@@ -4,6 +4,7 @@ import { test } from 'node:test'
 import * as fc from 'fast-check'
 import type { CatalogTable } from '../../src/postgres/catalog.ts'
 import { planRows, type PlannedBlock, type RowTask } from '../../src/postgres/plan.ts'
+import { circularReferences } from '../../src/postgres/reference-order.ts'
 import { holds } from '../support/property.ts'
 
 const pageBytes = 8192
@@ -15,6 +16,7 @@ interface Drawn {
   readonly moreBytes: number
   readonly heap: boolean
   readonly extension: string | null
+  readonly late?: boolean
 }
 
 const drawn: fc.Arbitrary<Drawn> = fc.record({
@@ -22,20 +24,24 @@ const drawn: fc.Arbitrary<Drawn> = fc.record({
   moreBytes: fc.oneof(fc.constant(0), fc.nat(100_000), fc.nat(1_000_000_000)),
   heap: fc.nat(4).map((n) => n > 0),
   extension: fc.nat(4).map((n) => (n === 0 ? 'postgis' : null)),
+  late: fc.nat(4).map((n) => n === 0),
 })
 
 function tablesOf(all: readonly Drawn[]): readonly CatalogTable[] {
-  return all.map(({ heapPages, moreBytes, heap, extension }, index) => ({
+  return all.map(({ heapPages, moreBytes, heap, extension, late = false }, index) => ({
     oid: String(16_384 + index),
     schema: 'public',
     name: `t${index}`,
     kind: 'r',
+    partitioned: false,
     columns: ['id'],
     heap,
     heapPages,
     sizeBytes: heapPages * pageBytes + moreBytes,
     extension,
     condition: null,
+    references: [],
+    late,
   }))
 }
 
@@ -108,10 +114,15 @@ test('batches keep to the size and the number of tables, but for a table that is
   await holds(t, property, 200)
 })
 
-test('the largest tasks come first, and all bytes are counted', async (t) => {
+test('the largest tasks come first, those of late tables last, and all bytes are counted', async (t) => {
   const property = fc.property(drawing, ({ tables, targetBytes }) => {
     const tasks = planRows(tables, { targetBytes })
-    for (const [at, { sizeBytes }] of tasks.entries()) assert.ok(sizeBytes >= (tasks[at + 1]?.sizeBytes ?? 0))
+    const isLate = ({ blocks }: RowTask): boolean => blocks.some(({ table }) => tables[table]?.late === true)
+    const firstLate = tasks.findIndex(isLate)
+    const early = firstLate < 0 ? tasks : tasks.slice(0, firstLate)
+    for (const { blocks } of tasks.slice(early.length))
+      assert.ok(blocks.every(({ table }) => tables[table]?.late === true))
+    for (const [at, { sizeBytes }] of early.entries()) assert.ok(sizeBytes >= (early[at + 1]?.sizeBytes ?? 0))
     const counted = tasks.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
     const there = tables.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
     assert.ok(Math.abs(counted - there) <= there / 1e9)
@@ -137,6 +148,64 @@ test('a table is cut from one and a half times the target on', () => {
   assert.equal(slices({ extension: 'postgis' }, sizeBytes / 10), 0)
   assert.equal(slices({ heapPages: 1 }, sizeBytes / 10), 0)
   assert.equal(slices({ heapPages: 3 }, sizeBytes / 10), 3, 'no more slices than pages')
+})
+
+test('a late table has a task of its own, unless there are hundreds of them', () => {
+  const late = (count: number): readonly CatalogTable[] =>
+    tablesOf(
+      Array.from({ length: count }, () => ({
+        heapPages: 1,
+        moreBytes: 0,
+        heap: true,
+        extension: null,
+        late: true,
+      })),
+    )
+  const blocks = (count: number): readonly number[] =>
+    planRows(late(count), { targetBytes: 1e9 }).map((task) => task.blocks.length)
+  assert.deepEqual(blocks(3), [1, 1, 1])
+  assert.deepEqual(
+    blocks(200),
+    Array.from({ length: 200 }, () => 1),
+  )
+  assert.deepEqual(blocks(500), [...Array.from({ length: 166 }, () => 3), 2])
+})
+
+test('tables that refer to each other are in one task, each behind those it refers to', async (t) => {
+  const drawnReferences = fc.array(fc.array(fc.nat(29), { maxLength: 3 }), { minLength: 30, maxLength: 30 })
+  const property = fc.property(
+    drawnReferences,
+    fc.shuffledSubarray([...Array(30).keys()], { minLength: 30 }),
+    (drawn, ranks) => {
+      const plain = tablesOf(
+        Array.from({ length: 30 }, () => ({ heapPages: 9, moreBytes: 0, heap: true, extension: 'x' })),
+      )
+      // Only to tables of a lower rank, so that there is no circle.
+      const rank = (index: number): number => ranks[index] ?? -1
+      const all = plain.map((table, index) => ({
+        ...table,
+        references: (drawn[index] ?? [])
+          .filter((to) => rank(to) < rank(index))
+          .map((to) => String(16_384 + to)),
+      }))
+      const tied = planRows(all, { targetBytes: 1 }).find(({ blocks }) => blocks.length > 1)?.blocks ?? []
+      const place = new Map(tied.map(({ table }, at) => [all[table]?.oid, at]))
+      for (const { oid, references } of all)
+        for (const to of references) assert.ok((place.get(to) ?? NaN) < (place.get(oid) ?? NaN))
+      assert.deepEqual(circularReferences(all), [])
+    },
+  )
+  await holds(t, property, 100)
+})
+
+test('a circle of references is told, and its tables are still read', () => {
+  const circle = tablesOf(
+    Array.from({ length: 3 }, () => ({ heapPages: 1, moreBytes: 0, heap: true, extension: 'x' })),
+  ).map((table, index) => ({ ...table, references: index === 2 ? [] : [String(16_384 + (1 - index))] }))
+  assert.deepEqual(circularReferences(circle), [
+    "the foreign keys of an extension's tables go round in a circle: public.t0, public.t1 may not load",
+  ])
+  assert.equal(blocksOf(planRows(circle, { targetBytes: 1e9 })).length, 3)
 })
 
 test('without tables there is nothing to do', () => {

@@ -18,6 +18,7 @@ const table: fc.Arbitrary<TableRows> = fc.record({
   name,
   columns: fc.array(name, { maxLength: 3 }),
   condition: fc.constant(''),
+  partitioned: fc.boolean(),
   encoding: fc.constantFrom('UTF8', 'LATIN1', 'SQL_ASCII'),
 })
 /** Lines as COPY writes them: none begins with `\.`, but many with something like it. */

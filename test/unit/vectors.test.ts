@@ -96,7 +96,7 @@ async function useAll(opened: OpenedBackup): Promise<Map<number, Buffer[]>> {
 }
 
 test('there are vectors, and none was lost', () => {
-  assert.deepEqual(vectors, ['v1'])
+  assert.deepEqual(vectors, ['v1', 'v1.1'])
 })
 
 for (const name of vectors) {
@@ -130,7 +130,9 @@ for (const name of vectors) {
     for (const { id, tables, sequences, largeObjects } of vector.backups) {
       const opened = await openBackup(path, vector, id, identity)
       const inventory = await opened.inventory()
-      assert.deepEqual(inventory.tables, tables)
+      // What a later coffre adds to a table's description is not in an older vector.
+      assert.partialDeepStrictEqual(inventory.tables, tables)
+      assert.equal(inventory.tables.length, tables.length)
       assert.deepEqual(inventory.sequences, sequences)
       assert.deepEqual(inventory.largeObjects, largeObjects)
       const blocks = await readRows(opened, inventory)
