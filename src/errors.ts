@@ -24,7 +24,7 @@ const table = {
   ERR_LEASE_HELD: { exitStatus: 6, hint: 'wait until the other run has ended, or its lease has expired' },
   ERR_NO_IDENTITY: {
     exitStatus: 7,
-    hint: 'give the secret key of one of these recipients with --identity FILE',
+    hint: 'give the secret key of one of these recipients with --identity FILE, or --identity gpg',
   },
   ERR_SIGNATURE: {
     exitStatus: 8,

@@ -60,15 +60,21 @@ async function ask(
   question: string,
   options: { readonly hidden: boolean } = { hidden: false },
 ): Promise<string> {
-  process.stderr.write(question)
   const silent = new Writable({ write: (_bytes, _encoding, done) => done() })
   const lines = createInterface({
     input: process.stdin,
     output: options.hidden ? silent : process.stderr,
     terminal: true,
   })
+  // Now the terminal shows nothing by itself any more: whoever answers at once must not see the answer.
+  process.stderr.write(question)
+  // Ctrl-C and Ctrl-D are characters then, and no signals.
+  const gone = new AbortController()
+  lines.once('close', () => gone.abort())
   try {
-    return await lines.question('')
+    return await lines.question('', { signal: gone.signal })
+  } catch (cause) {
+    throw new CoffreError('ERR_INTERRUPTED', 'nobody answered', { cause })
   } finally {
     lines.close()
     if (options.hidden) process.stderr.write('\n')

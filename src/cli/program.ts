@@ -8,6 +8,7 @@ import { listCommand } from './commands/list.ts'
 import { restoreCommand, type RestoreOptions } from './commands/restore.ts'
 import { showCommand, type ShowOptions } from './commands/show.ts'
 import { verifyCommand, type VerifyOptions } from './commands/verify.ts'
+import { parseDuration } from './units.ts'
 import { Session, type CliHost, type GlobalOptions } from './session.ts'
 
 const exitStatuses = `
@@ -35,6 +36,7 @@ export function buildProgram(host: CliHost, version: string): Command {
     .addHelpText('after', exitStatuses)
   const session = (): Session => new Session(host, program.opts<GlobalOptions>())
   addMaking(program, session)
+  addRestore(program, session)
   addReading(program, session)
   addConfig(program, session)
   return program
@@ -82,23 +84,6 @@ function addMaking(program: Command, session: () => Session): void {
   ).action((sources: string[]) => backupCommand(session(), sources))
   examples(
     program
-      .command('restore')
-      .description('restore a backup into a new database, and compare every row with the snapshot')
-      .argument('<id>', 'a backup id, or latest')
-      .option('--to <url>', 'the server and the new database: postgres://user@host/new_database')
-      .option('--to-source <name>', "through that source's command prefix; needs --database")
-      .option('--database <name>', 'the new database')
-      .option('--source <name>', 'with latest: of which source')
-      .option('--jobs <n>', 'connections to load and index with (default: one per core)', positive)
-      .addOption(identityOption())
-      .addOption(passphraseOption()),
-    [
-      'coffre restore latest --identity alice-secret.asc \\\n    --to postgres://postgres@localhost/koprogo_restored',
-      'coffre restore 20261123T020000Z-7f3a9c2e --identity alice-secret.asc \\\n    --to-source koprogo --database koprogo_restored',
-    ],
-  ).action((id: string, options: RestoreOptions) => restoreCommand(session(), id, options))
-  examples(
-    program
       .command('demo')
       .description('see it all on a throw-away database: backup, verify, gpg, restore')
       .option('--s3', 'keep the backups in a real S3 server instead of a folder')
@@ -106,6 +91,33 @@ function addMaking(program: Command, session: () => Session): void {
       .option('--keep', 'leave everything running until Ctrl-C'),
     ['coffre demo', 'coffre demo --scale 0.1'],
   ).action((options: DemoOptions) => demoCommand(session(), options))
+}
+
+function addRestore(program: Command, session: () => Session): void {
+  examples(
+    program
+      .command('restore')
+      .description('restore a backup into a new database, and compare every row with the snapshot')
+      .argument('<id>', 'a backup id, or latest')
+      .option('--to <url>', 'the server and the new database: postgres://user@host/new_database')
+      .option('--to-source <name>', "through that source's command prefix; needs --database")
+      .option('--database <name>', 'the new database')
+      .option(
+        '--to-directory <dir>',
+        'only decrypt: the files, for stock pg_restore and psql; needs no server',
+      )
+      .option('--not-older-than <age>', 'refuse a backup older than that: 90m, 26h, 7d', duration)
+      .option('--source <name>', 'with latest: of which source')
+      .option('--jobs <n>', 'connections to load and index with (default: one per core)', positive)
+      .addOption(identityOption())
+      .addOption(passphraseOption()),
+    [
+      'coffre restore latest --identity alice-secret.asc \\\n    --to postgres://postgres@localhost/koprogo_restored',
+      'coffre restore 20261123T020000Z-7f3a9c2e --identity alice-secret.asc \\\n    --to-source koprogo --database koprogo_restored',
+      'coffre restore latest --not-older-than 26h --identity gpg \\\n    --to postgres://postgres@localhost/koprogo_restored',
+      'coffre restore latest --identity alice-secret.asc \\\n    --to-directory /mnt/private/koprogo',
+    ],
+  ).action((id: string, options: RestoreOptions) => restoreCommand(session(), id, options))
 }
 
 function addReading(program: Command, session: () => Session): void {
@@ -157,7 +169,10 @@ function examples(command: Command, lines: readonly string[]): Command {
 }
 
 const identityOption = (): Option =>
-  new Option('--identity <file>', 'the secret key of a recipient (gpg --export-secret-keys --armor)')
+  new Option(
+    '--identity <file>',
+    'the secret key of a recipient (gpg --export-secret-keys --armor); or gpg, or gpg:FINGERPRINT: your gpg-agent opens, with a smart card for instance',
+  )
 const passphraseOption = (): Option =>
   new Option('--passphrase-file <file>', 'holds its passphrase; without it you are asked')
 
@@ -170,6 +185,13 @@ function positive(text: string): number {
   if (!Number.isInteger(value) || value < 1 || value > 256)
     throw new InvalidArgumentError('must be a whole number from 1 to 256')
   return value
+}
+
+function duration(text: string): number {
+  const seconds = parseDuration(text)
+  if (seconds === undefined)
+    throw new InvalidArgumentError('must be a number and one of s, m, h, d, w, such as 26h')
+  return seconds
 }
 
 function fraction(text: string): number {

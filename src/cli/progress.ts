@@ -15,6 +15,7 @@ const titles: Record<Stage, string> = {
   inventory: 'sealing the inventory',
   committing: 'signing and committing',
   opening: 'opening the inventory',
+  decrypting: 'decrypting',
   loading: 'loading rows',
   indexes: 'building indexes and constraints',
   comparing: 'comparing every row with the snapshot',

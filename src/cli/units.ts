@@ -42,3 +42,12 @@ export function formatTable(rows: readonly (readonly string[])[], right: readonl
     )
     .join('\n')
 }
+
+const secondsOf: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400, w: 604_800 }
+
+/** `90s`, `45m`, `26h`, `7d`, `2w`; undefined for anything else. */
+export function parseDuration(text: string): number | undefined {
+  const [, number = '', unit = ''] = /^(\d{1,7})\s?([smhdw])$/.exec(text.trim()) ?? []
+  const seconds = Number(number) * (secondsOf[unit] ?? 0)
+  return seconds > 0 ? seconds : undefined
+}

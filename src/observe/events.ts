@@ -11,6 +11,7 @@ export type Stage =
   | 'inventory'
   | 'committing'
   | 'opening'
+  | 'decrypting'
   | 'loading'
   | 'indexes'
   | 'comparing'

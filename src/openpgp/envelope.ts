@@ -96,21 +96,27 @@ export function readEnvelope(head: Buffer): EnvelopeFacts {
 }
 
 /** Reads an envelope stored by itself: PKESK packets and nothing else, to the last byte, or ERR_FORMAT. */
-export function readDetachedEnvelope(envelope: Buffer): EnvelopeFacts {
-  const { bytes, keyIds, next } = readWrappedKeys(envelope)
-  if (next !== undefined) throw found(bytes, describeTag(next.tag), 'the end of the envelope')
-  return { bytes, keyIds }
+export function readDetachedEnvelope(envelope: Buffer): WrappedKeys {
+  const { next, ...facts } = readWrappedKeys(envelope)
+  if (next !== undefined) throw found(facts.bytes, describeTag(next.tag), 'the end of the envelope')
+  return facts
 }
 
-function readWrappedKeys(packets: Buffer): EnvelopeFacts & { readonly next: PacketHeader | undefined } {
+interface WrappedKeys extends EnvelopeFacts {
+  /** Where each packet ends. */
+  readonly ends: readonly number[]
+}
+
+function readWrappedKeys(packets: Buffer): WrappedKeys & { readonly next: PacketHeader | undefined } {
   const keyIds: string[] = []
+  const ends: number[] = []
   for (let at = 0; ; ) {
     const header = readPacketHeader(packets, at, `byte ${at}`)
     if (header === undefined && at < packets.length) throw found(at, 'a packet cut short', 'a whole one')
     if (header?.tag !== tags.publicKeyEncryptedSessionKey) {
       if (keyIds.length === 0)
         throw found(at, header ? describeTag(header.tag) : 'nothing', 'a wrapped session key')
-      return { bytes: at, keyIds, next: header }
+      return { bytes: at, keyIds, ends, next: header }
     }
     if (keyIds.length === mostPackets)
       throw found(at, 'one wrapped session key more', `${mostPackets} at most`)
@@ -120,6 +126,7 @@ function readWrappedKeys(packets: Buffer): EnvelopeFacts & { readonly next: Pack
     }
     if (end > packets.length) throw found(at, 'a wrapped session key cut short', 'a whole one')
     keyIds.push(readWrappedKey(packets.subarray(at + header.octets, end), at))
+    ends.push(end)
     at = end
   }
 }
@@ -149,13 +156,22 @@ function found(at: number, what: string, wanted: string): CoffreError {
  * with this identity, ERR_FORMAT for a malformed envelope and for a session key that is not one for AES-256.
  */
 export async function unwrapSessionKey(envelope: Buffer, identity: Identity): Promise<Buffer> {
-  const { keyIds } = readDetachedEnvelope(envelope)
+  const { keyIds, ends } = readDetachedEnvelope(envelope)
   const anonymous = '0'.repeat(16)
-  if (!keyIds.some((one) => one === anonymous || identity.keyIds.includes(one))) {
+  const mayOpen = (keyId: string | undefined): boolean =>
+    keyId !== undefined && (keyId === anonymous || identity.keyIds.includes(keyId))
+  if (!keyIds.some(mayOpen)) {
     throw new CoffreError(
       'ERR_NO_IDENTITY',
       `key ${identity.fingerprint} is none of those that open this: ${keyIds.join(', ')}`,
     )
+  }
+  if (identity.unwrapElsewhere !== undefined) {
+    // Only these: gpg would ask for the passphrase of every key it has.
+    const fitting = ends
+      .map((end, at) => envelope.subarray(ends[at - 1] ?? 0, end))
+      .filter((_packet, at) => mayOpen(keyIds[at]))
+    return await identity.unwrapElsewhere(Buffer.concat(fitting))
   }
   const message = await readMessage({ binaryMessage: envelope })
   const opened = await decryptSessionKeys({ message, decryptionKeys: secretOf(identity) }).catch(

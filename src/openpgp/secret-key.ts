@@ -14,12 +14,14 @@ export interface SigningKey {
 }
 
 export interface Identity {
-  /** The primary key's fingerprint: 40 upper-case hexadecimal digits. */
+  /** The primary key's fingerprint, 40 upper-case hexadecimal digits; where gpg holds several, all of them. */
   readonly fingerprint: string
   /** The fingerprint of every subkey that can open a session key. */
   readonly subkeys: readonly string[]
   /** The last 16 digits of each of `subkeys`. */
   readonly keyIds: readonly string[]
+  /** Where the secret is not here (gpg's agent holds it): opens PKESK packets labelled for one of `keyIds`. */
+  readonly unwrapElsewhere?: (packets: Buffer) => Promise<Buffer>
 }
 
 const secrets = new WeakMap<SigningKey | Identity, PrivateKey>()

@@ -2,12 +2,39 @@
 import { CoffreError } from '../errors.ts'
 import { parseBackupId } from '../model/backup-id.ts'
 import { isBroken, newestOf, type Backup, type Repository } from '../repository/repository.ts'
+import type { Context } from './context.ts'
 
 export interface BackupSelector {
   /** A backup's id, or `latest`. */
   readonly id: string
   /** Needed for `latest` where a repository holds several sources. */
   readonly source: string | undefined
+}
+
+export interface FreshSelector extends BackupSelector {
+  /** Refuses what was snapshotted earlier; undefined: however old it is. */
+  readonly notOlderThanSeconds?: number | undefined
+}
+
+/**
+ * The backup to restore, after saying how old it is: a thief of the bucket can hide the newest. Throws as `findBackup`,
+ * and ERR_NO_BACKUP when it is too old.
+ */
+export async function findBackupToRestore(
+  { now, emit }: Context,
+  repository: Repository,
+  { notOlderThanSeconds, ...selector }: FreshSelector,
+): Promise<Backup> {
+  const backup = await findBackup(repository, selector)
+  const { ref, manifest } = backup
+  const ageSeconds = (now().getTime() - Date.parse(manifest.snapshotTime)) / 1000
+  const age = `${(ageSeconds / 3600).toFixed(1)} hours old`
+  emit({ type: 'note', message: `${ref.id} of ${ref.source}, number ${manifest.sequence}, ${age}` })
+  if (notOlderThanSeconds === undefined || ageSeconds <= notOlderThanSeconds) return backup
+  const limit = `${(notOlderThanSeconds / 3600).toFixed(1)} hours`
+  throw new CoffreError('ERR_NO_BACKUP', `${ref.id} is ${age}, and --not-older-than allows ${limit}`, {
+    hint: 'see why no newer one is there (is one hidden, or did backups stop?); without --not-older-than it is restored',
+  })
 }
 
 /** Throws ERR_NO_BACKUP, or ERR_SIGNATURE and ERR_FORMAT for one that cannot be believed. */

@@ -33,7 +33,7 @@ import {
 import type { Repository } from '../repository/repository.ts'
 import { compareWithInventory } from './compare-with-inventory.ts'
 import type { Context } from './context.ts'
-import { findBackup, type BackupSelector } from './find-backup.ts'
+import { findBackupToRestore, type FreshSelector } from './find-backup.ts'
 import {
   loadDefinitions,
   loadLargeObjects,
@@ -46,7 +46,7 @@ import { prepareDestination, tellDifferences } from './restore-destination.ts'
 
 export interface RestoreRequest {
   readonly repository: Repository
-  readonly selector: BackupSelector
+  readonly selector: FreshSelector
   readonly identity: Identity
   /** The server, and as its database the name the restored one will have. */
   readonly destination: ServerAccess
@@ -81,12 +81,7 @@ async function makeRestore(
 ): Promise<Omit<RestoreResult, 'warnings'>> {
   const startedAt = context.now()
   const wanted = assertDatabaseName(request.destination.parameters['dbname'])
-  const backup = await findBackup(request.repository, request.selector)
-  const ageHours = (startedAt.getTime() - Date.parse(backup.manifest.snapshotTime)) / 3_600_000
-  context.emit({
-    type: 'note',
-    message: `${backup.ref.id} of ${backup.ref.source}, number ${backup.manifest.sequence}, ${ageHours.toFixed(1)} hours old`,
-  })
+  const backup = await findBackupToRestore(context, request.repository, request.selector)
   const opened = new OpenedBackup(request.repository, backup, request.identity, context.signal)
   context.emit({ type: 'stage', stage: 'opening' })
   const inventory = await opened.inventory()

@@ -24,6 +24,42 @@ function page(text: string): string {
     .replaceAll('~', '`')
 }
 
+export interface FirstBlock {
+  /** The oldest major version of PostgreSQL that will do. */
+  readonly oldest: number
+  /** The file the block stands in. */
+  readonly page: 'RESTORE.md' | 'LOAD.md'
+  /** Of the decrypted files, as bash reads it; unless PLAIN says otherwise. */
+  readonly folder: string
+}
+
+/** What all later blocks lean on, and whether the server and the name will do. */
+export function firstBlock({ oldest, page, folder }: FirstBlock): string {
+  const [witness, where] =
+    page === 'RESTORE.md' ? ['manifest.json', 'the folder of a backup'] : [page, 'the folder of these files']
+  return `\`\`\`sh
+stop() { echo "STOP: $*" >&2; exit 1; }
+after() { [ "\${DONE:-0}" -ge "$1" ] || stop "step $1 has not ended well yet"; }
+ended() {
+  if [ "$2" = 0 ]; then DONE=$1; echo "OK: step $1"; else DONE=$(($1 - 1)); echo "STOP: step $1 failed" >&2; return 1; fi
+}
+query() { psql -X -q -A -t -v ON_ERROR_STOP=1 -v database="$DATABASE" -d "$@"; }
+export PGCLIENTENCODING=UTF8 PLAIN="\${PLAIN:-${folder}}"
+DATABASE=\${DATABASE:-restored} JOBS=\${JOBS:-2}
+(
+  set -euo pipefail
+  [ -e ${witness} ] || stop 'this is not ${where}: cd to the folder ${page} lies in'
+  case $DATABASE in *[^A-Za-z0-9_]*) stop 'choose a name of letters, digits and _' ;; esac
+  server=$(query postgres -c "SELECT current_setting('server_version_num')::int / 10000")
+  [ "$server" -ge ${oldest} ] || stop "the server is PostgreSQL $server: ${oldest} or newer is needed"
+  taken=$(query postgres -c "SELECT count(*) FROM pg_database WHERE datname = '$DATABASE'")
+  [ "$taken" = 0 ] || stop "the database $DATABASE exists already: choose another name, it is left as it is"
+)
+ended 1 $?
+\`\`\`
+`
+}
+
 export const makeRoles = page(String.raw`## 4. Roles
 
 Makes the roles this database refers to, where they are missing, with the passwords, memberships and settings they had. A role
@@ -115,7 +151,7 @@ of one table may have to be there before those of another can be checked: an ERR
   after 5
   pg_restore --exit-on-error --section=pre-data --dbname="$DATABASE" "$PLAIN/schema.dump"
   token=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
-  left=$(sums | sed -n 's/^[0-9a-f]*  \(rows\/[0-9]*\.sql\)\..*/\1/p')
+  left=$(sums | sed -n 's/^[0-9a-f]*  \(rows\/[0-9]*\.sql\).*/\1/p')
   while [ -n "$left" ]; do
     refused=
     for rows in $left; do

@@ -8,6 +8,7 @@ import { createHash } from 'node:crypto'
 import type { Manifest } from '../model/manifest.ts'
 import {
   compareCounts,
+  firstBlock,
   loadDatabase,
   makeDatabase,
   makeRoles,
@@ -87,7 +88,6 @@ then), and set DONE to the last step that had been OK, as in \`DONE=5\`.
 }
 
 function whereTo({ postgres }: Described): string {
-  const oldest = major(postgres.server)
   return `## 1. Say where to
 
 Set what differs from these. The server is found by PGHOST, PGPORT and PGUSER; the password goes into ~/.pgpass.
@@ -98,27 +98,7 @@ DATABASE=restored          # the new database's name: letters, digits and _
 PLAIN=/mnt/private/plain   # a folder for the decrypted files, on a disk you trust; as it stands: plain, in this folder
 \`\`\`
 
-\`\`\`sh
-stop() { echo "STOP: $*" >&2; exit 1; }
-after() { [ "\${DONE:-0}" -ge "$1" ] || stop "step $1 has not ended well yet"; }
-ended() {
-  if [ "$2" = 0 ]; then DONE=$1; echo "OK: step $1"; else DONE=$(($1 - 1)); echo "STOP: step $1 failed" >&2; return 1; fi
-}
-query() { psql -X -q -A -t -v ON_ERROR_STOP=1 -v database="$DATABASE" -d "$@"; }
-export PGCLIENTENCODING=UTF8 PLAIN="\${PLAIN:-$PWD/plain}"
-DATABASE=\${DATABASE:-restored} JOBS=\${JOBS:-2}
-(
-  set -euo pipefail
-  [ -e manifest.json ] || stop 'this is not the folder of a backup: cd to the folder RESTORE.md lies in'
-  case $DATABASE in *[^A-Za-z0-9_]*) stop 'choose a name of letters, digits and _' ;; esac
-  server=$(query postgres -c "SELECT current_setting('server_version_num')::int / 10000")
-  [ "$server" -ge ${oldest} ] || stop "the server is PostgreSQL $server: ${oldest} or newer is needed"
-  taken=$(query postgres -c "SELECT count(*) FROM pg_database WHERE datname = '$DATABASE'")
-  [ "$taken" = 0 ] || stop "the database $DATABASE exists already: choose another name, it is left as it is"
-)
-ended 1 $?
-\`\`\`
-`
+${firstBlock({ oldest: major(postgres.server), page: 'RESTORE.md', folder: '$PWD/plain' })}`
 }
 
 function areWhole({ artifacts }: Described): string {

@@ -74,6 +74,17 @@ export class GnupgHome {
     return run('gpgv', ['--homedir', this.path, '--keyring', keyring, signatureFile, '-'], signed)
   }
 
+  /** Ends this home's agent: the next one knows no passphrase, and reads its settings anew. */
+  forget(): void {
+    run('gpgconf', ['--homedir', this.path, '--kill', 'all'], '')
+  }
+
+  /** Removes one secret from the agent's folder, by its keygrip; the public key stays. */
+  dropSecret(keygrip: string): void {
+    rmSync(join(this.path, 'private-keys-v1.d', `${keygrip}.key`))
+    this.forget()
+  }
+
   /** Ends this home's agent and removes everything. */
   close(): void {
     run('gpgconf', ['--homedir', this.path, '--kill', 'all'], '')

@@ -16,6 +16,7 @@ const everyStage: Readonly<Record<Stage, true>> = {
   inventory: true,
   committing: true,
   opening: true,
+  decrypting: true,
   loading: true,
   indexes: true,
   comparing: true,
