@@ -29,6 +29,7 @@ import { explainLockError } from './lock-conflicts.ts'
 import { PsqlSession, type SessionOptions } from './psql-session.ts'
 import { quoteLiteral, quoteQualified } from './quoting.ts'
 import { circularReferences } from './reference-order.ts'
+import { readSystemAdditions } from './system-additions.ts'
 
 export interface SnapshotOptions extends SessionOptions {
   readonly lockTimeoutMs: number
@@ -228,7 +229,11 @@ async function readContent(
     tables: tables.filter(({ kind }) => kind === 'r'),
     sequences: await readSequences(session),
     largeObjects: await countLargeObjects(session),
-    doubts: [...(await readDoubts(session, server)), ...circularReferences(tables)],
+    doubts: [
+      ...(await readDoubts(session, server)),
+      ...circularReferences(tables),
+      ...(await readSystemAdditions(session)),
+    ],
   }
 }
 

@@ -8,7 +8,7 @@
 --
 -- Left out on purpose: the database's name, system objects, the order of columns, the rows of materialized views (a
 -- restore refreshes them) and of foreign tables, and whether the server's own triggers behind foreign keys are
--- switched off (no dump says so). Rows spread over partitions by hash are told of the root.
+-- switched off (no dump says so), operators that others name and nobody made. Rows spread over partitions by hash are told of the root.
 -- Two things to know: sequences are not under a snapshot, they stand where they stand; and a few definitions the
 -- server words otherwise once restored (an IN list of varchar, an unnamed column in BEGIN ATOMIC), which then differ.
 
@@ -54,7 +54,7 @@ WITH things (class, id, owner, acl, usual, schema) AS (
   UNION ALL SELECT 'pg_proc', oid, proowner, proacl, acldefault('f', proowner), pronamespace FROM pg_proc
   UNION ALL SELECT 'pg_type', oid, typowner, typacl, acldefault('T', typowner), typnamespace FROM pg_type t
     WHERE typtype IN ('b', 'd', 'e', 'r', 'c') AND :own_type
-  UNION ALL SELECT 'pg_operator', oid, oprowner, NULL, NULL, oprnamespace FROM pg_operator
+  UNION ALL SELECT 'pg_operator', oid, oprowner, NULL, NULL, oprnamespace FROM pg_operator WHERE oprcode <> 0
   UNION ALL SELECT 'pg_opclass', oid, opcowner, NULL, NULL, opcnamespace FROM pg_opclass
   UNION ALL SELECT 'pg_opfamily', oid, opfowner, NULL, NULL, opfnamespace FROM pg_opfamily
   UNION ALL SELECT 'pg_collation', oid, collowner, NULL, NULL, collnamespace FROM pg_collation
@@ -94,7 +94,8 @@ WITH notes (kind, class, id, part, note) AS (
   UNION ALL SELECT 'label of ' || provider, classoid, objoid, objsubid, label FROM pg_seclabel)
 SELECT json_build_array(d.kind, i.type, i.identity, d.note)::text FROM notes d, pg_identify_object(d.class, d.id, d.part) i
 WHERE (d.id >= 16384 OR d.class IN ('pg_extension'::regclass, 'pg_namespace'::regclass))
-  AND coalesce(i.schema, '') !~ '^pg_(toast|temp)' ORDER BY 1;
+  -- A dropped subscription leaves its comment behind, on nothing.
+  AND i.identity IS NOT NULL AND coalesce(i.schema, '') !~ '^pg_(toast|temp)' ORDER BY 1;
 
 -- Relations, columns, constraints, indexes.
 SELECT json_build_array('relation', n.nspname, c.relname, json_build_object(
@@ -186,7 +187,7 @@ SELECT json_build_array('statistics', n.nspname, stxname, pg_get_statisticsobjde
 FROM pg_statistic_ext s JOIN pg_namespace n ON n.oid = s.stxnamespace WHERE :users ORDER BY 1;
 SELECT json_build_array('operator', o.oid::regoperator::text, o.oprcode, o.oprcom::regoperator::text,
   o.oprnegate::regoperator::text, o.oprrest, o.oprjoin, o.oprcanmerge, o.oprcanhash)::text
-FROM pg_operator o JOIN pg_namespace n ON n.oid = o.oprnamespace WHERE :users ORDER BY 1;
+FROM pg_operator o JOIN pg_namespace n ON n.oid = o.oprnamespace WHERE :users AND o.oprcode <> 0 ORDER BY 1;
 SELECT json_build_array('operator class', i.identity, o.opcintype::regtype, o.opcdefault, o.opckeytype::regtype)::text
 FROM pg_opclass o JOIN pg_namespace n ON n.oid = o.opcnamespace, pg_identify_object('pg_opclass'::regclass, o.oid, 0) i
 WHERE :users ORDER BY 1;

@@ -21,6 +21,7 @@ import {
   databaseFacts,
   differingFacts,
 } from '../compare/compare-databases.ts'
+import { assertSameDefinitions } from '../compare/compare-definitions.ts'
 
 const server = process.env['COFFRE_TEST_PG']
 const demo = fileURLToPath(new URL('../../src/operations/demo/building-management.sql', import.meta.url))
@@ -198,6 +199,24 @@ test('every single change is found, and nothing else', async (t) => {
       assert.deepEqual(kindsOf(differing), kinds, differing.join('\n'))
     })
   }
+})
+
+test('the text of pg_dump tells two databases apart, and not by the order of things', async () => {
+  const left = await createDatabase(newName(), 'template0')
+  const right = await createDatabase(newName(), 'template0')
+  const functions = ['one', 'two'].map(
+    (name) => `CREATE FUNCTION ${name}() RETURNS int LANGUAGE sql AS 'SELECT 1';`,
+  )
+  await psql(left, '-c', `CREATE TABLE t (a int, b text); ${functions.join('')}`)
+  await psql(right, '-c', `${functions.toReversed().join('')} CREATE TABLE t (b text, a int)`)
+  await assertSameDefinitions(conninfo(left), conninfo(right))
+  await psql(right, '-c', 'ALTER TABLE t ALTER COLUMN a SET NOT NULL')
+  await assert.rejects(
+    assertSameDefinitions(conninfo(left), conninfo(right)),
+    /2 objects that differ[^]*a integer NOT NULL/,
+  )
+  const empty = await createDatabase(newName(), 'template0')
+  await assert.rejects(assertSameDefinitions(conninfo(empty), conninfo(empty)), /no definitions/)
 })
 
 test('a failed comparison shows the first thirty differing facts', () => {
