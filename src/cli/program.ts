@@ -106,6 +106,12 @@ function addRestore(program: Command, session: () => Session): void {
         '--to-directory <dir>',
         'only decrypt: the files, for stock pg_restore and psql; needs no server',
       )
+      .option(
+        '--replace',
+        'also where that database exists and is not empty: once the new one is equal it takes its place, and the old one is kept under another name',
+      )
+      .option('--drop-replaced', 'with --replace: then drop the old one')
+      .option('--dry-run', 'look at everything, say what would be done, and make nothing')
       .option('--not-older-than <age>', 'refuse a backup older than that: 90m, 26h, 7d', duration)
       .option('--source <name>', 'with latest: of which source')
       .option('--jobs <n>', 'connections to load and index with (default: one per core)', positive)
@@ -115,6 +121,7 @@ function addRestore(program: Command, session: () => Session): void {
       'coffre restore latest --identity alice-secret.asc \\\n    --to postgres://postgres@localhost/koprogo_restored',
       'coffre restore 20261123T020000Z-7f3a9c2e --identity alice-secret.asc \\\n    --to-source koprogo --database koprogo_restored',
       'coffre restore latest --not-older-than 26h --identity gpg \\\n    --to postgres://postgres@localhost/koprogo_restored',
+      'coffre restore latest --identity alice-secret.asc --replace \\\n    --to-source koprogo --database koprogo_db',
       'coffre restore latest --identity alice-secret.asc \\\n    --to-directory /mnt/private/koprogo',
     ],
   ).action((id: string, options: RestoreOptions) => restoreCommand(session(), id, options))

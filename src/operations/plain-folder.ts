@@ -3,7 +3,19 @@
  * and on the disk; and unless all are kept in the end, everything that was written is removed again.
  */
 import { createHash } from 'node:crypto'
-import { chmod, mkdir, open, readdir, rename, rm, rmdir, type FileHandle } from 'node:fs/promises'
+import {
+  access,
+  chmod,
+  constants,
+  mkdir,
+  open,
+  readdir,
+  rename,
+  rm,
+  rmdir,
+  stat,
+  type FileHandle,
+} from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { asCoffreError, CoffreError } from '../errors.ts'
 
@@ -23,6 +35,13 @@ export class PlainFolder implements AsyncDisposable {
   private constructor(path: string, made: boolean) {
     this.path = path
     this.#made = made
+  }
+
+  /** Throws ERR_DESTINATION when `create` would; makes nothing. */
+  static async check(path: string): Promise<void> {
+    const folder = await stat(path).catch(() => undefined)
+    if (folder === undefined) await attempt(path, access(dirname(path), constants.W_OK))
+    else if ((await attempt(path, readdir(path))).length > 0) throw notEmpty(path)
   }
 
   /** Throws ERR_DESTINATION when there is something in it, or it cannot be made. */

@@ -16,23 +16,28 @@ export interface RestoreFilesRequest {
   readonly identity: Identity
   /** An absolute path; it must not exist, or be empty. */
   readonly directory: string
+  /** Everything is looked at, and nothing is made. */
+  readonly dryRun: boolean
 }
 
 export interface RestoreFilesResult {
   readonly ok: true
+  readonly dryRun: boolean
   readonly id: string
   readonly source: string
   readonly destination: string
   readonly tables: number
   readonly rows: number
   readonly durationSeconds: number
+  /** What the definitions and rows come to when they are decrypted. */
+  readonly plainBytes: number
   readonly files: readonly WrittenFile[]
 }
 
 /** Throws ERR_DESTINATION where the folder will not do, and whatever opening an artifact throws. */
 export async function restoreFiles(
   context: Context,
-  { repository, selector, identity, directory }: RestoreFilesRequest,
+  { repository, selector, identity, directory, dryRun }: RestoreFilesRequest,
 ): Promise<RestoreFilesResult> {
   const startedAt = context.now()
   const backup = await findBackupToRestore(context, repository, selector)
@@ -40,6 +45,32 @@ export async function restoreFiles(
   const opened = new OpenedBackup(repository, backup, identity, context.signal)
   context.emit({ type: 'stage', stage: 'opening' })
   const inventory = await opened.inventory()
+  const files = dryRun ? await lookOnly(directory) : await writeFiles(context, opened, directory)
+  return {
+    ok: true,
+    dryRun,
+    id: ref.id,
+    source: ref.source,
+    destination: directory,
+    tables: inventory.tables.length,
+    rows: inventory.tables.reduce((sum, { rows }) => sum + rows, 0),
+    durationSeconds: (context.now().getTime() - startedAt.getTime()) / 1000,
+    plainBytes: manifest.plainBytes,
+    files,
+  }
+}
+
+async function lookOnly(directory: string): Promise<readonly WrittenFile[]> {
+  await PlainFolder.check(directory)
+  return []
+}
+
+async function writeFiles(
+  context: Context,
+  opened: OpenedBackup,
+  directory: string,
+): Promise<readonly WrittenFile[]> {
+  const { manifest } = opened.backup
   await using folder = await PlainFolder.create(directory)
   const totalBytes = manifest.artifacts.reduce((sum, { bytes }) => sum + bytes, 0)
   const files: WrittenFile[] = []
@@ -53,16 +84,7 @@ export async function restoreFiles(
   }
   await folder.write(loadGuideName, once(Buffer.from(loadGuide(manifest, files))))
   await folder.keep()
-  return {
-    ok: true,
-    id: ref.id,
-    source: ref.source,
-    destination: directory,
-    tables: inventory.tables.length,
-    rows: inventory.tables.reduce((sum, { rows }) => sum + rows, 0),
-    durationSeconds: (context.now().getTime() - startedAt.getTime()) / 1000,
-    files,
-  }
+  return files
 }
 
 /** `rows/0001.sql.zst.gpg` → `rows/0001.sql`: the names RESTORE.md gives them too. */

@@ -13,23 +13,13 @@ import {
   assertDatabaseName,
   createDatabaseStatement,
   databasePropertyStatements,
-  occupancy,
+  type Occupancy,
 } from '../postgres/destination-database.ts'
-import { createMissingRoles, roleSettingStatements } from '../postgres/destination-roles.ts'
+import { createMissingRoles, missingRoles, roleSettingStatements } from '../postgres/destination-roles.ts'
 import type { Placement } from '../postgres/destination-server.ts'
 import { readServer } from '../postgres/catalog.ts'
-import { PsqlSession } from '../postgres/psql-session.ts'
-import { quoteIdentifier } from '../postgres/quoting.ts'
-import {
-  abandonedStaging,
-  allowConnections,
-  databaseOid,
-  dropDatabase,
-  newStaging,
-  renameIntoPlace,
-  undoStaging,
-  type Staging,
-} from '../postgres/staging-database.ts'
+import type { PsqlSession } from '../postgres/psql-session.ts'
+import { databaseOid, newStaging, renameIntoPlace, type Staging } from '../postgres/staging-database.ts'
 import type { Repository } from '../repository/repository.ts'
 import { compareWithInventory } from './compare-with-inventory.ts'
 import type { Context } from './context.ts'
@@ -42,6 +32,8 @@ import {
   type LoadTarget,
 } from './load.ts'
 import { OpenedBackup } from './opened-backup.ts'
+import { checkPlace, settleReplaced, undo, type Replace } from './restore-place.ts'
+import { openMaintenance, openSession } from './restore-sessions.ts'
 import { prepareDestination, tellDifferences } from './restore-destination.ts'
 
 export interface RestoreRequest {
@@ -51,10 +43,16 @@ export interface RestoreRequest {
   /** The server, and as its database the name the restored one will have. */
   readonly destination: ServerAccess
   readonly jobs: 'auto' | number
+  /** What becomes of a database of that name that is not empty; `never`: it is left as it is, and nothing is restored. */
+  readonly replace: Replace
+  /** Everything is looked at and told, and nothing is made. */
+  readonly dryRun: boolean
 }
 
 export interface RestoreResult {
   readonly ok: true
+  /** True: the rest is what would be. */
+  readonly dryRun: boolean
   readonly id: string
   readonly source: string
   readonly destination: string
@@ -62,6 +60,8 @@ export interface RestoreResult {
   readonly rows: number
   readonly durationSeconds: number
   readonly rolesCreated: readonly string[]
+  /** The name under which the database is kept that stood in this one's place; null where there was none with anything in it. */
+  readonly replaced: string | null
   /** Not empty: all rows are there and equal, but something about the database could not be set. */
   readonly warnings: readonly string[]
 }
@@ -89,16 +89,21 @@ async function makeRestore(
   const staging = newStaging(wanted)
   const maintenance = await openMaintenance(context, request.destination, staging.applicationName)
   try {
-    const rolesCreated = await intoStaging(context, request, { staging, opened, inventory, maintenance })
+    const restoring = { staging, opened, inventory, maintenance }
+    const prospects = await lookAhead(context, request, restoring)
+    const done = request.dryRun
+      ? { rolesCreated: prospects.missingRoles, replaced: replacedBy(request, staging, prospects.found) }
+      : await intoStaging(context, request, restoring, prospects)
     return {
       ok: true,
+      dryRun: request.dryRun,
       id: backup.ref.id,
       source: backup.ref.source,
       destination: describeAccess(request.destination),
       tables: inventory.tables.length,
       rows: inventory.tables.reduce((sum, { rows }) => sum + rows, 0),
       durationSeconds: (context.now().getTime() - startedAt.getTime()) / 1000,
-      rolesCreated,
+      ...done,
     }
   } finally {
     maintenance.kill()
@@ -112,26 +117,20 @@ interface Restoring {
   readonly maintenance: PsqlSession
 }
 
-async function intoStaging(
+interface Prospects {
+  readonly found: Occupancy
+  readonly versionNumber: number
+  readonly place: Placement
+  readonly missingRoles: readonly string[]
+}
+
+/** Everything that can be known before anything is made. Throws ERR_DESTINATION. */
+async function lookAhead(
   context: Context,
   request: RestoreRequest,
-  restoring: Restoring,
-): Promise<readonly string[]> {
-  const { staging, inventory, maintenance } = restoring
-  const { wanted, applicationName } = staging
-  const found = await occupancy(maintenance, wanted, () =>
-    openSession(context, inDatabase(request.destination, wanted), applicationName),
-  )
-  if (found === 'occupied') {
-    throw new CoffreError(
-      'ERR_DESTINATION',
-      `the database ${JSON.stringify(wanted)} exists and is not empty: it is left as it is`,
-    )
-  }
-  for (const name of await abandonedStaging(maintenance, wanted)) {
-    const left = `the database ${JSON.stringify(name)} was left by a restore that was killed`
-    context.emit({ type: 'note', message: `${left}; to remove it: ${dropHint(name)}` })
-  }
+  { staging, inventory, maintenance }: Restoring,
+): Promise<Prospects> {
+  const found = await checkPlace(context, request, staging, maintenance)
   const { versionNumber } = await readServer(maintenance)
   const oldest = Math.floor(inventory.server.versionNumber / 10000)
   if (Math.floor(versionNumber / 10000) < oldest) {
@@ -144,6 +143,21 @@ async function intoStaging(
     )
   }
   const place = await prepareDestination(context, maintenance, inventory, versionNumber)
+  const missing = await missingRoles(maintenance, inventory.roles)
+  return { found, versionNumber, place, missingRoles: missing.map(({ name }) => name) }
+}
+
+function replacedBy({ replace }: RestoreRequest, { kept }: Staging, found: Occupancy): string | null {
+  return found === 'occupied' && replace === 'keep' ? kept : null
+}
+
+async function intoStaging(
+  context: Context,
+  request: RestoreRequest,
+  restoring: Restoring,
+  { found, versionNumber, place }: Prospects,
+): Promise<Pick<RestoreResult, 'rolesCreated' | 'replaced'>> {
+  const { staging, inventory, maintenance } = restoring
   const created = await createMissingRoles(maintenance, inventory.roles)
   const rolesCreated = created.map(({ name }) => name)
   if (rolesCreated.length > 0)
@@ -154,20 +168,21 @@ async function intoStaging(
     await maintenance.execute(createDatabaseStatement(staging.name, inventory.database, how))
     oid = await databaseOid(maintenance, staging.name)
     await fill(context, request, restoring, { place, versionNumber })
-    const outside = (): Promise<PsqlSession> => openMaintenance(context, request.destination, applicationName)
+    const outside = (): Promise<PsqlSession> =>
+      openMaintenance(context, request.destination, staging.applicationName)
     await attempt(context, outside, [
       ...roleSettingStatements(created),
       ...databasePropertyStatements(staging.name, inventory.database),
     ])
     context.emit({ type: 'stage', stage: 'renaming' })
     await renameIntoPlace(maintenance, staging, found)
-    if (found === 'empty') await dropReplaced(context, request.destination, staging, maintenance)
+    return { rolesCreated, replaced: await settleReplaced(context, request, { staging, found }, maintenance) }
   } catch (error) {
     // Whoever interrupts a rename does not know whether it was done: the server does.
     const inPlace = await undo(context, request.destination, staging, { oid, found })
     if (!inPlace) throw error
+    return { rolesCreated, replaced: replacedBy(request, staging, found) }
   }
-  return rolesCreated
 }
 
 async function fill(
@@ -239,86 +254,8 @@ async function attempt(
   await session?.close()
 }
 
-/** The empty database that stood under the wanted name goes, unless somebody filled it while the restore ran. */
-async function dropReplaced(
-  context: Context,
-  destination: ServerAccess,
-  { replaced, applicationName }: Staging,
-  maintenance: PsqlSession,
-): Promise<void> {
-  await allowConnections(maintenance, replaced)
-  const inside = inDatabase(destination, replaced)
-  if (
-    (await occupancy(maintenance, replaced, () => openSession(context, inside, applicationName))) === 'empty'
-  ) {
-    await dropDatabase(maintenance, replaced, { force: false })
-    return
-  }
-  context.emit({
-    type: 'warning',
-    message: `somebody wrote to the empty database meanwhile: it is kept as ${JSON.stringify(replaced)}`,
-    hint: 'look at what is in it, then drop it',
-  })
-}
-
 function mismatch(differences: readonly string[]): CoffreError {
   const shown = differences.slice(0, 10).join('; ')
   const more = differences.length > 10 ? `; and ${differences.length - 10} more` : ''
   return new CoffreError('ERR_MISMATCH', `what was restored is not what was backed up: ${shown}${more}`)
-}
-
-async function openSession(
-  context: Context,
-  access: ServerAccess,
-  applicationName: string,
-): Promise<PsqlSession> {
-  const { environment, signal } = context
-  return await PsqlSession.open(access, { environment, signal, applicationName })
-}
-
-/** Any database but the one that is made: `postgres` by custom, `template1` where there is none. */
-async function openMaintenance(
-  context: Context,
-  destination: ServerAccess,
-  applicationName: string,
-): Promise<PsqlSession> {
-  try {
-    // Nobody can rename the database they are connected to.
-    const other = destination.parameters['dbname'] === 'postgres' ? 'template1' : 'postgres'
-    return await openSession(context, inDatabase(destination, other), applicationName)
-  } catch (error) {
-    if (!(error instanceof CoffreError) || !/database .* does not exist/.test(error.message)) throw error
-    return await openSession(context, inDatabase(destination, 'template1'), applicationName)
-  }
-}
-
-const tidyingUp = 'coffre restore, tidying up'
-
-/** After a failure or an interruption, so over a session of its own that the abort does not reach. */
-async function undo(
-  context: Context,
-  destination: ServerAccess,
-  staging: Staging,
-  state: { readonly oid: number | undefined; readonly found: 'absent' | 'empty' },
-): Promise<boolean> {
-  const lasting = { ...context, signal: new AbortController().signal }
-  try {
-    const session = await openMaintenance(lasting, destination, tidyingUp)
-    const inside = (): Promise<PsqlSession> =>
-      openSession(lasting, inDatabase(destination, staging.name), tidyingUp)
-    const inPlace = await undoStaging(session, staging, { ...state, inside })
-    await session.close()
-    return inPlace
-  } catch {
-    context.emit({
-      type: 'warning',
-      message: `the staging database ${JSON.stringify(staging.name)} could not be dropped`,
-      hint: dropHint(staging.name),
-    })
-    return false
-  }
-}
-
-function dropHint(name: string): string {
-  return `DROP DATABASE IF EXISTS ${quoteIdentifier(name)} WITH (FORCE);`
 }

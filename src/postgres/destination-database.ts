@@ -17,16 +17,25 @@ const catalogs = [
   'foreign_data_wrapper foreign_server publication event_trigger ts_config ts_dict ts_parser ts_template',
 ].flatMap((names) => names.split(' '))
 
-/** `inside` opens a session in the database itself; only asked when it exists. */
+/** `inside` opens a session in the database itself; only asked when it exists. Throws ERR_DESTINATION where it lets nobody in. */
 export async function occupancy(
   maintenance: PsqlSession,
   database: string,
   inside: () => Promise<PsqlSession>,
 ): Promise<Occupancy> {
   const [row] = await maintenance.query(
-    `SELECT count(*) AS found FROM pg_catalog.pg_database WHERE datname = ${quoteLiteral(database)}`,
+    `SELECT count(*) AS found, count(*) FILTER (WHERE NOT datallowconn) AS shut
+      FROM pg_catalog.pg_database WHERE datname = ${quoteLiteral(database)}`,
   )
-  if (z.object({ found: z.number() }).parse(row).found === 0) return 'absent'
+  const { found, shut } = z.object({ found: z.number(), shut: z.number() }).parse(row)
+  if (found === 0) return 'absent'
+  if (shut > 0) {
+    throw new CoffreError(
+      'ERR_DESTINATION',
+      `the database ${JSON.stringify(database)} lets nobody in, so nobody can see what is in it`,
+      { hint: `ALTER DATABASE ${quoteIdentifier(database)} ALLOW_CONNECTIONS true;` },
+    )
+  }
   const session = await inside()
   const [content] = await session.query(`
     SELECT EXISTS (${catalogs.map((catalog) => `SELECT FROM pg_catalog.pg_${catalog} WHERE oid >= 16384`).join(' UNION ALL ')}

@@ -8,14 +8,21 @@ import type { PsqlSession } from './psql-session.ts'
 import { quoteIdentifier, quoteLiteral } from './quoting.ts'
 import { settingClause } from './setting-clause.ts'
 
-/** All that are missing, or none: in one transaction. Returns those created. Their settings are for later. */
-export async function createMissingRoles(
+export async function missingRoles(
   maintenance: PsqlSession,
   roles: readonly InventoryRole[],
 ): Promise<readonly InventoryRole[]> {
   const rows = await maintenance.query('SELECT rolname AS name FROM pg_catalog.pg_roles')
   const existing = new Set(rows.map((row) => z.object({ name: z.string() }).parse(row).name))
-  const missing = roles.filter(({ name }) => !existing.has(name))
+  return roles.filter(({ name }) => !existing.has(name))
+}
+
+/** All that are missing, or none: in one transaction. Returns those created. Their settings are for later. */
+export async function createMissingRoles(
+  maintenance: PsqlSession,
+  roles: readonly InventoryRole[],
+): Promise<readonly InventoryRole[]> {
+  const missing = await missingRoles(maintenance, roles)
   const statements = [
     ...missing.map(createRole),
     ...missing.flatMap((role) => role.memberOf.map((membership) => grantMembership(role, membership))),

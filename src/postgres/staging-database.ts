@@ -5,6 +5,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import { z } from 'zod'
+import type { Occupancy } from './destination-database.ts'
 import type { PsqlSession } from './psql-session.ts'
 import { quoteIdentifier, quoteLiteral } from './quoting.ts'
 
@@ -14,6 +15,8 @@ export interface Staging {
   readonly wanted: string
   /** What an empty database of the wanted name is moved to, to be dropped. */
   readonly replaced: string
+  /** What one that is not empty is moved to: nobody shall take it for what a killed restore left. */
+  readonly kept: string
   /** Of every session of this restore, and of no other. */
   readonly applicationName: string
 }
@@ -21,10 +24,10 @@ export interface Staging {
 const tailBytes = 6
 
 /** 63 bytes is the most a name keeps (PostgreSQL documentation, 4.1.1): the random tail must survive. */
-function headOf(database: string): string {
+function headOf(database: string, word = 'coffre'): string {
   let head = database
   while (Buffer.byteLength(head) > 40) head = head.slice(0, -1)
-  return `${head}_coffre_`
+  return `${head}_${word}_`
 }
 
 export function newStaging(wanted: string): Staging {
@@ -34,6 +37,7 @@ export function newStaging(wanted: string): Staging {
     name,
     wanted,
     replaced: `${headOf(wanted)}${tail()}`,
+    kept: `${headOf(wanted, 'replaced')}${tail()}`,
     applicationName: `coffre restore ${name.slice(-2 * tailBytes)}`,
   }
 }
@@ -49,11 +53,11 @@ export async function abandonedStaging(maintenance: PsqlSession, wanted: string)
 }
 
 /** By which it is known whatever its name is. */
-export async function databaseOid(maintenance: PsqlSession, name: string): Promise<number> {
+export async function databaseOid(maintenance: PsqlSession, name: string): Promise<number | undefined> {
   const [row] = await maintenance.query(
     `SELECT oid::pg_catalog.int8 AS oid FROM pg_catalog.pg_database WHERE datname = ${quoteLiteral(name)}`,
   )
-  return z.object({ oid: z.number() }).parse(row).oid
+  return row === undefined ? undefined : z.object({ oid: z.number() }).parse(row).oid
 }
 
 /**
@@ -62,8 +66,8 @@ export async function databaseOid(maintenance: PsqlSession, name: string): Promi
  */
 export async function renameIntoPlace(
   maintenance: PsqlSession,
-  { name, wanted, replaced }: Staging,
-  found: 'absent' | 'empty',
+  { name, wanted, replaced, kept }: Staging,
+  found: Occupancy,
 ): Promise<void> {
   for (const shut of found === 'absent' ? [name] : [name, wanted]) {
     await maintenance.execute(`ALTER DATABASE ${quoteIdentifier(shut)} ALLOW_CONNECTIONS false`)
@@ -76,7 +80,7 @@ export async function renameIntoPlace(
   await maintenance.execute(
     [
       'BEGIN',
-      ...(found === 'absent' ? [] : [rename(wanted, replaced)]),
+      ...(found === 'absent' ? [] : [rename(wanted, found === 'empty' ? replaced : kept)]),
       rename(name, wanted),
       `ALTER DATABASE ${quoteIdentifier(wanted)} ALLOW_CONNECTIONS true`,
       'COMMIT',
@@ -86,7 +90,7 @@ export async function renameIntoPlace(
 
 export interface StagingState {
   readonly oid: number | undefined
-  readonly found: 'absent' | 'empty'
+  readonly found: Occupancy
   readonly inside: () => Promise<PsqlSession>
 }
 
@@ -95,7 +99,7 @@ export interface StagingState {
  * slot, and that one is still the source's: so the slot is forgotten first, and the publisher never hears of it
  * (PostgreSQL documentation, DROP SUBSCRIPTION, Notes).
  */
-async function dropSubscriptions(
+export async function dropSubscriptions(
   maintenance: PsqlSession,
   database: string,
   inside: () => Promise<PsqlSession>,
@@ -128,7 +132,7 @@ export async function subscriptionsOf(session: PsqlSession, database: string): P
  */
 export async function undoStaging(
   maintenance: PsqlSession,
-  { name, wanted, replaced, applicationName }: Staging,
+  { name, wanted, replaced, kept, applicationName }: Staging,
   { oid, found, inside }: StagingState,
 ): Promise<boolean> {
   await maintenance.execute(`SELECT pg_catalog.pg_terminate_backend(pid, 10000) FROM pg_catalog.pg_stat_activity
@@ -142,7 +146,11 @@ export async function undoStaging(
     await dropSubscriptions(maintenance, name, inside)
     await dropDatabase(maintenance, name, { force: true })
   }
-  if (found === 'empty') await allowConnections(maintenance, inPlace ? replaced : wanted)
+  const old = found === 'empty' ? replaced : kept
+  const shut = inPlace ? old : wanted
+  // It may be gone by now, if it was to be dropped.
+  if (found !== 'absent' && (await databaseOid(maintenance, shut)) !== undefined)
+    await allowConnections(maintenance, shut)
   return inPlace
 }
 

@@ -87,6 +87,8 @@ export async function demoCommand(session: Session, options: DemoOptions): Promi
     identity,
     destination: cluster.access(restored),
     jobs: 'auto',
+    replace: 'never',
+    dryRun: false,
   })
   session.say(
     `   ${result.tables} tables, ${result.rows} rows, sequences and large objects: all equal to the snapshot, in ${formatDuration(result.durationSeconds)}`,

@@ -4,7 +4,8 @@ import type { Config } from '../../config.ts'
 import { CoffreError } from '../../errors.ts'
 import type { FreshSelector } from '../../operations/find-backup.ts'
 import { restoreFiles } from '../../operations/restore-files.ts'
-import { restore } from '../../operations/restore.ts'
+import type { Replace } from '../../operations/restore-place.ts'
+import { restore, type RestoreResult } from '../../operations/restore.ts'
 import { inDatabase, parsePostgresUrl, type ServerAccess } from '../../postgres/conninfo.ts'
 import { identityFrom, type IdentityOptions } from '../identity.ts'
 import { chosenSources, sourceAccess, type Session } from '../session.ts'
@@ -19,6 +20,9 @@ export interface RestoreOptions extends IdentityOptions {
   readonly jobs?: number
   /** Seconds. */
   readonly notOlderThan?: number
+  readonly replace?: boolean
+  readonly dropReplaced?: boolean
+  readonly dryRun?: boolean
 }
 
 /** Every row is there and equal; something about the database could not be set. */
@@ -41,16 +45,40 @@ export async function restoreCommand(session: Session, id: string, options: Rest
     identity,
     destination,
     jobs,
+    replace: replaceFrom(options),
+    dryRun: options.dryRun ?? false,
   })
   if (result.warnings.length > 0) session.host.setExitStatus(degraded)
-  session.print(
-    result,
-    `${result.id} restored into ${result.destination}: ${result.tables} tables and ${result.rows} rows, every one equal to the snapshot, in ${formatDuration(result.durationSeconds)}`,
-  )
+  session.print(result, result.dryRun ? intended(result) : done(result))
+}
+
+function done({ id, destination, tables, rows, durationSeconds, replaced }: RestoreResult): string {
+  const old = replaced === null ? '' : `; the old one is kept as ${replaced}`
+  return `${id} restored into ${destination}: ${tables} tables and ${rows} rows, every one equal to the snapshot, in ${formatDuration(durationSeconds)}${old}`
+}
+
+function intended({ id, destination, tables, rows, rolesCreated, replaced }: RestoreResult): string {
+  const roles = rolesCreated.length === 0 ? '' : `; it would create the roles ${rolesCreated.join(', ')}`
+  const old = replaced === null ? '' : `; the old one would be kept, under another name`
+  return `dry run, nothing was made: ${id} would be restored into ${destination}, ${tables} tables and ${rows} rows${roles}${old}`
+}
+
+function replaceFrom({ replace, dropReplaced }: RestoreOptions): Replace {
+  if (dropReplaced === true && replace !== true) {
+    throw new CoffreError(
+      'ERR_USAGE',
+      '--drop-replaced says what becomes of the database that --replace replaces',
+      {
+        hint: 'add --replace too, if that is what you mean',
+      },
+    )
+  }
+  if (replace !== true) return 'never'
+  return dropReplaced === true ? 'drop' : 'keep'
 }
 
 /** These speak of a database that is made; with --to-directory none is. */
-const onlyForDatabases = ['to', 'toSource', 'database', 'jobs'] as const
+const onlyForDatabases = ['to', 'toSource', 'database', 'jobs', 'replace', 'dropReplaced'] as const
 
 async function filesCommand(
   session: Session,
@@ -70,7 +98,14 @@ async function filesCommand(
   const identity = await identityFrom(session, options)
   const repository = await session.repository(config, 'reader')
   const directory = resolve(session.host.folder, folder)
-  const result = await restoreFiles(session.context, { repository, selector, identity, directory })
+  const dryRun = options.dryRun ?? false
+  const request = { repository, selector, identity, directory, dryRun }
+  const result = await restoreFiles(session.context, request)
+  if (dryRun) {
+    const what = `${result.id} would be decrypted into ${result.destination}: ${formatBytes(result.plainBytes)}`
+    session.print(result, `dry run, nothing was made: ${what}`)
+    return
+  }
   const bytes = result.files.reduce((sum, file) => sum + file.bytes, 0)
   session.print(
     result,
