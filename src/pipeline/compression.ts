@@ -4,8 +4,17 @@
  */
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { constants, createGunzip, createZstdDecompress, gzipSync, zstdCompressSync } from 'node:zlib'
+import {
+  constants,
+  createGunzip,
+  createZstdDecompress,
+  gzipSync,
+  zstdCompressSync,
+  type Gunzip,
+  type ZstdDecompress,
+} from 'node:zlib'
 import { asCoffreError, CoffreError } from '../errors.ts'
+import { zstdFrames } from './zstd-frames.ts'
 
 export interface Compression {
   readonly algorithm: 'zstd' | 'gzip'
@@ -38,10 +47,20 @@ export async function* decompress(
   source: AsyncIterable<Buffer>,
   algorithm: Compression['algorithm'],
 ): AsyncGenerator<Buffer> {
-  const stream =
-    algorithm === 'gzip'
-      ? createGunzip()
-      : createZstdDecompress({ params: { [constants.ZSTD_d_windowLogMax]: 27 } })
+  if (algorithm === 'gzip') yield* decompressBy(createGunzip(), source, algorithm)
+  else {
+    for await (const frame of zstdFrames(source)) {
+      const stream = createZstdDecompress({ params: { [constants.ZSTD_d_windowLogMax]: 27 } })
+      yield* decompressBy(stream, frame, algorithm)
+    }
+  }
+}
+
+async function* decompressBy(
+  stream: Gunzip | ZstdDecompress,
+  source: AsyncIterable<Buffer>,
+  algorithm: Compression['algorithm'],
+): AsyncGenerator<Buffer> {
   let sourceFailure: CoffreError | undefined
   const input = Readable.from(guarded(source, (error) => (sourceFailure = asCoffreError(error))))
   const fed = pipeline(input, stream)
@@ -58,15 +77,26 @@ export async function* decompress(
   }
 }
 
-/** Keeps the source's own error apart from the decompressor's. */
+/**
+ * Keeps the source's own errors apart from the decompressor's, which come in at the `yield` when the stream is
+ * destroyed; so nothing is caught there, and the source is only closed.
+ */
 async function* guarded(
   source: AsyncIterable<Buffer>,
   failed: (error: unknown) => void,
 ): AsyncGenerator<Buffer> {
+  const iterator = source[Symbol.asyncIterator]()
+  const next = async (): Promise<IteratorResult<Buffer, unknown>> => {
+    try {
+      return await iterator.next()
+    } catch (error) {
+      failed(error)
+      throw error
+    }
+  }
   try {
-    yield* source
-  } catch (error) {
-    failed(error)
-    throw error
+    for (let one = await next(); one.done !== true; one = await next()) yield one.value
+  } finally {
+    await iterator.return?.()
   }
 }
