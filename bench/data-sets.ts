@@ -81,3 +81,21 @@ export function wideRows(megabytes: number): DataSet {
     },
   }
 }
+
+/** One row with one value of this size as COPY writes it: whoever must hold it at once shows that in their memory. */
+export function widestValue(megabytes: number): DataSet {
+  return {
+    name: `widest-${megabytes}`,
+    what: `one bytea value of ${megabytes} MB as COPY writes it`,
+    fill: async (database, server) => {
+      const pieces = Math.round((megabytes * 1e6) / 128)
+      await sql(
+        database,
+        `CREATE TABLE scans (content bytea);
+         INSERT INTO scans SELECT string_agg(sha512(convert_to(n::text, 'UTF8')), '') FROM generate_series(1, ${pieces}) n`,
+        [],
+        server,
+      )
+    },
+  }
+}

@@ -5,6 +5,7 @@
  *   npm run bench                         the whole: about half an hour on two cores
  *   npm run bench -- --rounds 2 --quick   small data, to see that it works
  *   npm run bench -- --memory 1000,3000   peak memory of a backup and a restore at these sizes (MB), and nothing else
+ *   npm run bench -- --widest 50,200      the same where one single value is of these sizes (MB)
  */
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
@@ -14,7 +15,7 @@ import { startS3 } from '../test/servers/start-s3.ts'
 import { sql } from '../test/support/postgres.ts'
 import { contestants, installed, reference } from './contestants.ts'
 import { DataSetBench, sealedBytes, type BenchServer, type Run } from './data-set-bench.ts'
-import { business, manyTables, pgbenchData, wideRows, type DataSet } from './data-sets.ts'
+import { business, manyTables, pgbenchData, wideRows, widestValue, type DataSet } from './data-sets.ts'
 import { ratioOf, type Round } from './rounds.ts'
 
 const { values } = parseArgs({
@@ -22,6 +23,7 @@ const { values } = parseArgs({
     rounds: { type: 'string', default: '5' },
     quick: { type: 'boolean', default: false },
     memory: { type: 'string' },
+    widest: { type: 'string' },
     jobs: { type: 'string' },
     only: { type: 'string' },
   },
@@ -48,7 +50,8 @@ try {
   Object.assign(process.env, s3.environment)
   const postmaster = Number((await sql('postgres', `SELECT pg_read_file('postmaster.pid')`)).split('\n')[0])
   const server = { server: process.env['COFFRE_TEST_PG'], socketFolder: cluster.folder, postmaster }
-  if (values.memory !== undefined) await measureMemory(server, values.memory.split(',').map(Number))
+  const measured = [...listed(values.memory).map(business), ...listed(values.widest).map(widestValue)]
+  if (measured.length > 0) await measureMemory(server, measured)
   else for (const dataSet of dataSets()) await measureSpeed(server, dataSet)
 } finally {
   s3.stop()
@@ -99,10 +102,15 @@ async function measureSpeed(server: BenchServer, dataSet: DataSet): Promise<void
   }
 }
 
-async function measureMemory(server: BenchServer, sizes: readonly number[]): Promise<void> {
+function listed(sizes = ''): readonly number[] {
+  return sizes.split(',').filter(Boolean).map(Number)
+}
+
+async function measureMemory(server: BenchServer, dataSets: readonly DataSet[]): Promise<void> {
   console.log(`\npeak memory of all processes together, server apart (sum of Pss), ${jobs} lanes`)
-  for (const size of sizes) {
-    await using bench = await DataSetBench.make(business(size), server, jobs)
+  for (const dataSet of dataSets) {
+    console.log(dataSet.what)
+    await using bench = await DataSetBench.make(dataSet, server, jobs)
     const { folder } = bench.directory
     const config = `--config '${folder}/coffre.yaml'`
     // One run for both, because a run leaves no repository behind.
