@@ -100,7 +100,12 @@ export class PsqlSession {
 
   /** The output of one statement (COPY … TO STDOUT), in chunks as psql writes them, without the end marker. */
   async *copyTo(statement: string): AsyncGenerator<Buffer> {
-    const marker = this.#send(statement)
+    this.#occupy()
+    this.#client.stdin.write(`${statement}\n;\n`)
+    yield* this.#outputUpTo(this.#sendMarker())
+  }
+
+  async *#outputUpTo(marker: Buffer): AsyncGenerator<Buffer> {
     let held: Buffer = Buffer.alloc(0)
     for (;;) {
       const { value, done } = await this.#output.next()
@@ -133,8 +138,8 @@ export class PsqlSession {
       throw error
     }
     await this.#write('\\.\n')
-    this.#busy = false
-    await this.execute('')
+    // No empty statement: since August 2026 psql takes one here for a COPY that was refused, and skips what follows as its data.
+    for await (const bytes of this.#outputUpTo(this.#sendMarker())) void bytes
   }
 
   /** Ends psql and checks its status. */
@@ -161,11 +166,10 @@ export class PsqlSession {
     this.#busy = true
   }
 
-  #send(statement: string): Buffer {
-    this.#occupy()
+  #sendMarker(): Buffer {
     this.#statements += 1
     const marker = `\\.${this.#nonce}-${this.#statements}`
-    this.#client.stdin.write(`${statement}\n;\nSELECT '${marker}';\n`)
+    this.#client.stdin.write(`SELECT '${marker}';\n`)
     return Buffer.from(`${marker}\n`)
   }
 

@@ -3,6 +3,9 @@
  * says why, and says nothing of the rows.
  */
 import assert from 'node:assert/strict'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { inspect } from 'node:util'
@@ -115,6 +118,19 @@ describe('rows', () => {
     const bytes = Buffer.from(`${text}\t${bytea}\n${copyText('\\.\n'.repeat(1_000_000))}\t\\N\n`)
     await session.copyFrom('COPY wide FROM STDIN', chunked(bytes, [65_536, 1, 1_000_003]))
     assert.ok((await copied(session, 'COPY wide TO STDOUT')).equals(bytes))
+  })
+
+  test('are followed by a statement at once: psql of August 2026 took an empty one for a refused COPY, and skipped the rest for ever', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'coffre-test-sent-'))
+    after(() => rm(folder, { recursive: true }))
+    const log = join(folder, 'sent')
+    const listening = { ...testAccess('postgres'), prefix: ['sh', '-c', `tee '${log}' | "$@"`, 'sh'] }
+    await withSession(listening, async (own) => {
+      await own.execute('CREATE TEMP TABLE few (a int)')
+      await own.copyFrom('COPY few FROM STDIN', chunked(Buffer.from('1\n')))
+      await own.close()
+    })
+    assert.match(await readFile(log, 'utf8'), /\nCOPY few FROM STDIN;\n1\n\\\.\nSELECT /)
   })
 
   test('that end just like the end marker begins are not held back', async () => {
@@ -231,9 +247,8 @@ describe('what fails half way', () => {
   })
 
   test('a load the server refuses is an error, at its end or in the middle of its input', async () => {
-    let taken = 0
     async function* input(pieces: number): AsyncGenerator<Buffer> {
-      for (taken = 0; taken < pieces; taken += 1) yield Buffer.from('not a number\n'.repeat(1000))
+      for (let n = 0; n < pieces; n += 1) yield Buffer.from('not a number\n'.repeat(1000))
     }
     await inSession(async (own) => {
       await own.execute('BEGIN')
@@ -242,13 +257,13 @@ describe('what fails half way', () => {
         coded('ERR_POSTGRES', /22P02/),
       )
     })
+    // psql ends at once, or since August 2026 skips the data first: it is more than a pipe holds.
     await inSession((own) =>
       assert.rejects(
-        own.copyFrom('COPY public.nowhere FROM STDIN', input(20_000)),
+        own.copyFrom('COPY public.nowhere FROM STDIN', input(500)),
         coded('ERR_POSTGRES', /42P01/),
       ),
     )
-    assert.ok(taken < 20_000, 'the input was read to its end')
   })
 
   test('two statements at once are refused, and the first is none the worse', async () => {
