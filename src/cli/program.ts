@@ -107,6 +107,12 @@ function addRestore(program: Command, session: () => Session): void {
         'only decrypt: the files, for stock pg_restore and psql; needs no server',
       )
       .option(
+        '--table <name>',
+        'only this table, or schema.table, with what it needs; repeat it for more',
+        collect,
+      )
+      .option('--schema <name>', 'only this schema, with what it needs; repeat it for more', collect)
+      .option(
         '--replace',
         'also where that database exists and is not empty: once the new one is equal it takes its place, and the old one is kept under another name',
       )
@@ -121,6 +127,7 @@ function addRestore(program: Command, session: () => Session): void {
       'coffre restore latest --identity alice-secret.asc \\\n    --to postgres://postgres@localhost/koprogo_restored',
       'coffre restore 20261123T020000Z-7f3a9c2e --identity alice-secret.asc \\\n    --to-source koprogo --database koprogo_restored',
       'coffre restore latest --not-older-than 26h --identity gpg \\\n    --to postgres://postgres@localhost/koprogo_restored',
+      'coffre restore latest --identity alice-secret.asc --table public.invoices \\\n    --to postgres://postgres@localhost/koprogo_invoices',
       'coffre restore latest --identity alice-secret.asc --replace \\\n    --to-source koprogo --database koprogo_db',
       'coffre restore latest --identity alice-secret.asc \\\n    --to-directory /mnt/private/koprogo',
     ],

@@ -10,15 +10,18 @@ import type { PsqlSession } from '../postgres/psql-session.ts'
 import { copyLargeObjects } from '../postgres/row-statements.ts'
 import { readDoubtfulColumns } from '../postgres/type-doubts.ts'
 import { digestTables, tableKey } from './digest-tables.ts'
-import { targetConnection, type LoadTarget } from './load.ts'
+import { judgedInventory, targetConnection, type LoadTarget } from './load.ts'
 
 /** What differs, in words; empty when everything is equal. What cannot be compared is a warning. */
 export async function compareWithInventory(
   target: LoadTarget,
   session: PsqlSession,
 ): Promise<readonly string[]> {
-  const { inventory } = target
-  const present = (await readTables(session)).filter(({ kind }) => kind === 'r')
+  const inventory = judgedInventory(target)
+  const known = new Set(inventory.tables.map(tableKey))
+  const present = (await readTables(session)).filter(
+    (table) => table.kind === 'r' && (target.selection === undefined || known.has(tableKey(table))),
+  )
   const digests = await digestTables(target, present)
   const doubtful = await doubtfulTables(session, inventory)
   const tables = tableDifferences(inventory, present.map(tableKey), digests, doubtful)
@@ -90,8 +93,8 @@ function sequenceDifferences(inventory: Inventory, present: readonly InventorySe
 }
 
 async function largeObjectDifferences(target: LoadTarget, session: PsqlSession): Promise<readonly string[]> {
-  const { inventory, lanes } = target
-  const expected = inventory.largeObjects
+  const { lanes } = target
+  const expected = judgedInventory(target).largeObjects
   const objects = await countLargeObjects(session)
   if (objects !== (expected?.objects ?? 0)) {
     return [`there are ${objects} large objects, the snapshot had ${expected?.objects ?? 0}`]

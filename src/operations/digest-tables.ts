@@ -4,7 +4,7 @@ import { addRowDigests, emptyRowDigest, type RowDigest } from '../model/row-dige
 import type { CatalogTable } from '../postgres/catalog.ts'
 import { planRows, type RowTask } from '../postgres/plan.ts'
 import { copyOutStatement } from '../postgres/row-statements.ts'
-import { targetConnection, type LoadTarget } from './load.ts'
+import { judgedInventory, targetConnection, type LoadTarget } from './load.ts'
 
 const taskBytes = 64 * 1024 * 1024
 
@@ -18,7 +18,8 @@ export async function digestTables(
   target: LoadTarget,
   tables: readonly CatalogTable[],
 ): Promise<ReadonlyMap<string, RowDigest>> {
-  const { lanes, context, inventory } = target
+  const { lanes, context } = target
+  const inventory = judgedInventory(target)
   const known = new Map(inventory.tables.map((table) => [tableKey(table), table]))
   const tasks = planRows(tables, { targetBytes: taskBytes })
   const totalBytes = tasks.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)

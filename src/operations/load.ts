@@ -16,11 +16,14 @@ import { setSequenceStatement, type TableRows } from '../postgres/row-statements
 import { openUnlinkedFile } from '../postgres/unlinked-file.ts'
 import type { Context } from './context.ts'
 import type { OpenedBackup } from './opened-backup.ts'
+import type { Selection } from './restore-selection.ts'
 
 export interface LoadTarget {
   readonly context: Context
   readonly opened: OpenedBackup
   readonly inventory: Inventory
+  /** Where only a part is restored. */
+  readonly selection: Selection | undefined
   /** The staging database. */
   readonly access: ServerAccess
   /** Of every session. */
@@ -29,6 +32,11 @@ export interface LoadTarget {
   readonly jobs: number
   /** Whether things go into the tablespaces they were in. */
   readonly tablespaces: boolean
+}
+
+/** What is to be there in the end. */
+export function judgedInventory({ inventory, selection }: LoadTarget): Inventory {
+  return selection?.inventory ?? inventory
 }
 
 export function targetConnection({ context, access, applicationName }: LoadTarget): LaneConnection {
@@ -57,26 +65,34 @@ export function rowsOf(inventory: Inventory, index: number): TableRows {
 export interface SchemaArchive extends AsyncDisposable {
   readonly artifact: Artifact
   readonly file: FileHandle | undefined
+  readonly useList: FileHandle | undefined
 }
 
-export async function openSchemaArchive({ access, opened }: LoadTarget): Promise<SchemaArchive> {
+export async function openSchemaArchive({ access, opened, selection }: LoadTarget): Promise<SchemaArchive> {
   const [artifact] = opened.artifacts('schema')
   if (artifact === undefined) throw new CoffreError('ERR_FORMAT', 'the backup has no definitions')
-  if (access.prefix.length > 0) return { artifact, file: undefined, [Symbol.asyncDispose]: async () => {} }
-  const file = await openUnlinkedFile()
-  try {
-    for await (const bytes of opened.plain(artifact)) await file.writeFile(bytes)
-  } catch (error) {
-    await file.close()
-    throw error
+  const opening = new AsyncDisposableStack()
+  const disposable = (file: FileHandle | undefined, useList: FileHandle | undefined): SchemaArchive => {
+    const open = opening.move()
+    return { artifact, file, useList, [Symbol.asyncDispose]: () => open.disposeAsync() }
   }
-  return { artifact, file, [Symbol.asyncDispose]: () => file.close() }
+  if (access.prefix.length > 0) return disposable(undefined, undefined)
+  try {
+    const file = opening.use(await openUnlinkedFile())
+    for await (const bytes of opened.plain(artifact)) await file.writeFile(bytes)
+    if (selection === undefined) return disposable(file, undefined)
+    const useList = opening.use(await openUnlinkedFile())
+    await useList.writeFile(selection.useList)
+    return disposable(file, useList)
+  } finally {
+    await opening.disposeAsync()
+  }
 }
 
 /** Indexes and constraints are built in parallel where pg_restore can seek in the archive. */
 export async function loadDefinitions(
   target: LoadTarget,
-  { artifact, file }: SchemaArchive,
+  { artifact, file, useList }: SchemaArchive,
   section: 'pre-data' | 'post-data',
 ): Promise<void> {
   if (file === undefined) {
@@ -85,15 +101,28 @@ export async function loadDefinitions(
   }
   const jobs = section === 'post-data' ? target.jobs : 1
   const { access, tablespaces } = target
-  const args = restoreArguments(access, { section, jobs, archive: '/dev/fd/4', tablespaces })
+  const args = restoreArguments(access, {
+    section,
+    jobs,
+    archive: '/dev/fd/4',
+    tablespaces,
+    useList: useList && '/dev/fd/5',
+  })
   const { environment, signal } = target.context
-  const client = await startClient(target.access, 'pg_restore', args, { environment, signal, file })
+  const client = await startClient(target.access, 'pg_restore', args, {
+    environment,
+    signal,
+    file,
+    secondFile: useList,
+  })
   client.stdin.end()
   client.stdout.resume()
   await client.done
 }
 
+/** All of them, or none where only a part is restored: nobody knows which rows they belong to. */
 export async function loadLargeObjects(target: LoadTarget): Promise<void> {
+  if (target.selection !== undefined) return
   for (const artifact of target.opened.artifacts('large-objects')) await feedRestore(target, artifact, 'data')
 }
 
@@ -139,19 +168,24 @@ export async function loadRowArtifacts(target: LoadTarget): Promise<void> {
   if (artifacts.length !== opened.artifacts('rows').length) {
     throw new CoffreError('ERR_FORMAT', 'the inventory and the manifest do not name the same rows artifacts')
   }
-  const totalBytes = artifacts.reduce((sum, { artifact }) => sum + artifact.bytes, 0)
+  const chosen = artifacts.filter(({ blocks }) => blocks.some(({ table }) => isChosen(target, table)))
+  const totalBytes = chosen.reduce((sum, { artifact }) => sum + artifact.bytes, 0)
   let doneBytes = 0
   const loaded = ({ artifact }: RowArtifact): void => {
     doneBytes += artifact.bytes
     context.emit({ type: 'progress', stage: 'loading', doneBytes, totalBytes })
   }
-  for (let left: readonly RowArtifact[] = artifacts; left.length > 0; ) {
+  for (let left: readonly RowArtifact[] = chosen; left.length > 0; ) {
     const refused = await loadOnce(target, left, loaded)
     const [first] = refused
     if (first !== undefined && refused.length === left.length) throw first.error
     left = refused.map(({ one }) => one)
   }
   await setSequences(target)
+}
+
+function isChosen({ selection }: LoadTarget, table: number): boolean {
+  return selection === undefined || selection.tables.has(table)
 }
 
 /** Returns those that the server refused, each with the error. */
@@ -173,7 +207,11 @@ async function loadOnce(
           sessionKey: await opened.sessionKey(artifact),
           algorithm: opened.backup.manifest.compression.algorithm,
           plainLimitBytes: opened.backup.manifest.plainBytes,
-          blocks: blocks.map(({ table, bytes }) => ({ rows: rowsOf(inventory, table), bytes })),
+          blocks: blocks.map(({ table, bytes }) => ({
+            rows: rowsOf(inventory, table),
+            bytes,
+            wanted: isChosen(target, table),
+          })),
         },
         { input: opened.stored(artifact) },
       )
@@ -198,14 +236,14 @@ function mayPassLater(error: unknown): error is CoffreError {
   )
 }
 
-async function setSequences({ context, access, inventory, applicationName }: LoadTarget): Promise<void> {
+async function setSequences(target: LoadTarget): Promise<void> {
+  const { context, access, applicationName } = target
+  const { sequences } = judgedInventory(target)
   const { environment, signal } = context
   const session = await PsqlSession.open(access, { environment, signal, applicationName })
   try {
-    for (let start = 0; start < inventory.sequences.length; start += 200) {
-      const statements = inventory.sequences
-        .slice(start, start + 200)
-        .map((sequence) => setSequenceStatement(sequence))
+    for (let start = 0; start < sequences.length; start += 200) {
+      const statements = sequences.slice(start, start + 200).map((sequence) => setSequenceStatement(sequence))
       await session.execute(statements.join(';\n'))
     }
     await session.close()

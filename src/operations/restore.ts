@@ -33,6 +33,7 @@ import {
 } from './load.ts'
 import { OpenedBackup } from './opened-backup.ts'
 import { checkPlace, settleReplaced, undo, type Replace } from './restore-place.ts'
+import { select, type RestoreNames, type Selection } from './restore-selection.ts'
 import { openMaintenance, openSession } from './restore-sessions.ts'
 import { prepareDestination, tellDifferences } from './restore-destination.ts'
 
@@ -47,6 +48,8 @@ export interface RestoreRequest {
   readonly replace: Replace
   /** Everything is looked at and told, and nothing is made. */
   readonly dryRun: boolean
+  /** Only these; undefined: everything. */
+  readonly only: RestoreNames | undefined
 }
 
 export interface RestoreResult {
@@ -62,6 +65,10 @@ export interface RestoreResult {
   readonly rolesCreated: readonly string[]
   /** The name under which the database is kept that stood in this one's place; null where there was none with anything in it. */
   readonly replaced: string | null
+  /** Whether only a part was asked for; then what came without its rows, and what names something restored and was left out. */
+  readonly partial: boolean
+  readonly definitionsOnly: readonly string[]
+  readonly leftOut: readonly string[]
   /** Not empty: all rows are there and equal, but something about the database could not be set. */
   readonly warnings: readonly string[]
 }
@@ -89,7 +96,9 @@ async function makeRestore(
   const staging = newStaging(wanted)
   const maintenance = await openMaintenance(context, request.destination, staging.applicationName)
   try {
-    const restoring = { staging, opened, inventory, maintenance }
+    const selection = await selectionOf(context, request, opened, inventory)
+    const judged = selection?.inventory ?? inventory
+    const restoring = { staging, opened, inventory, selection, judged, maintenance }
     const prospects = await lookAhead(context, request, restoring)
     const done = request.dryRun
       ? { rolesCreated: prospects.missingRoles, replaced: replacedBy(request, staging, prospects.found) }
@@ -100,20 +109,44 @@ async function makeRestore(
       id: backup.ref.id,
       source: backup.ref.source,
       destination: describeAccess(request.destination),
-      tables: inventory.tables.length,
-      rows: inventory.tables.reduce((sum, { rows }) => sum + rows, 0),
+      tables: judged.tables.length,
+      rows: judged.tables.reduce((sum, { rows }) => sum + rows, 0),
       durationSeconds: (context.now().getTime() - startedAt.getTime()) / 1000,
       ...done,
+      partial: selection !== undefined,
+      definitionsOnly: selection?.definitionsOnly ?? [],
+      leftOut: selection?.leftOut ?? [],
     }
   } finally {
     maintenance.kill()
   }
 }
 
+async function selectionOf(
+  context: Context,
+  { destination, only }: RestoreRequest,
+  opened: OpenedBackup,
+  inventory: Inventory,
+): Promise<Selection | undefined> {
+  if (only === undefined) return undefined
+  const selection = await select(context, opened, destination, { inventory, names: only })
+  const tell = (what: string, things: readonly string[]): void => {
+    if (things.length === 0) return
+    const more = things.length > 20 ? `; and ${things.length - 20} more` : ''
+    context.emit({ type: 'note', message: `${what}: ${things.slice(0, 20).join('; ')}${more}` })
+  }
+  tell('needed, and restored without rows', selection.definitionsOnly)
+  tell('left out, though it has to do with what is restored', selection.leftOut)
+  return selection
+}
+
 interface Restoring {
   readonly staging: Staging
   readonly opened: OpenedBackup
   readonly inventory: Inventory
+  readonly selection: Selection | undefined
+  /** What of the inventory is to be there in the end. */
+  readonly judged: Inventory
   readonly maintenance: PsqlSession
 }
 
@@ -128,7 +161,7 @@ interface Prospects {
 async function lookAhead(
   context: Context,
   request: RestoreRequest,
-  { staging, inventory, maintenance }: Restoring,
+  { staging, inventory, judged, maintenance }: Restoring,
 ): Promise<Prospects> {
   const found = await checkPlace(context, request, staging, maintenance)
   const { versionNumber } = await readServer(maintenance)
@@ -142,7 +175,7 @@ async function lookAhead(
       },
     )
   }
-  const place = await prepareDestination(context, maintenance, inventory, versionNumber)
+  const place = await prepareDestination(context, maintenance, judged, versionNumber)
   const missing = await missingRoles(maintenance, inventory.roles)
   return { found, versionNumber, place, missingRoles: missing.map(({ name }) => name) }
 }
@@ -188,7 +221,7 @@ async function intoStaging(
 async function fill(
   context: Context,
   request: RestoreRequest,
-  { staging, opened, inventory }: Restoring,
+  { staging, opened, inventory, selection }: Restoring,
   { place, versionNumber }: { readonly place: Placement; readonly versionNumber: number },
 ): Promise<void> {
   const { name, applicationName } = staging
@@ -200,6 +233,7 @@ async function fill(
     context,
     opened,
     inventory,
+    selection,
     access,
     applicationName,
     lanes,

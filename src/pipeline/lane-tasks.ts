@@ -75,7 +75,8 @@ export interface LoadRowsTask {
   readonly sessionKey: Buffer
   readonly algorithm: Compression['algorithm']
   readonly plainLimitBytes: number
-  readonly blocks: readonly { readonly rows: TableRows; readonly bytes: number }[]
+  /** `wanted` false: read and checked like the others, and not loaded. */
+  readonly blocks: readonly { readonly rows: TableRows; readonly bytes: number; readonly wanted: boolean }[]
 }
 
 export interface LaneResults {

@@ -74,6 +74,12 @@ export class RowBlockReader {
     await this.#expect(blockFooter, 'the end of a block')
   }
 
+  /** Checked like one that is loaded. */
+  async skipBlock(table: TableRows, bytes: number): Promise<void> {
+    const data = this.block(table, bytes)
+    for (let part = await data.next(); part.done !== true; ) part = await data.next()
+  }
+
   /** Reads on to the end, so that the decryption's own last checks are made. */
   async drain(): Promise<void> {
     while (await this.#more()) this.#rest = Buffer.alloc(0)

@@ -46,6 +46,8 @@ export interface StartOptions {
   readonly signal?: AbortSignal | undefined
   /** An already open file the program sees as /dev/fd/4. Not available behind a prefix. */
   readonly file?: FileHandle | undefined
+  /** The same as /dev/fd/5. */
+  readonly secondFile?: FileHandle | undefined
 }
 
 /** What is kept of stderr's beginning, and of its end. */
@@ -63,7 +65,14 @@ export async function startClient(
   try {
     const child = spawn(command, words, {
       env: { ...options.environment, ...(passfile === undefined ? {} : { PGPASSFILE: '/dev/fd/3' }) },
-      stdio: ['pipe', 'pipe', 'pipe', passfile?.fd ?? 'ignore', options.file?.fd ?? 'ignore'],
+      stdio: [
+        'pipe',
+        'pipe',
+        'pipe',
+        passfile?.fd ?? 'ignore',
+        options.file?.fd ?? 'ignore',
+        options.secondFile?.fd ?? 'ignore',
+      ],
     })
     return watch(child, program, options.signal)
   } finally {

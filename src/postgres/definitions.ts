@@ -64,11 +64,13 @@ export interface RestoreArguments {
   readonly archive: string | undefined
   /** Whether things go into the tablespaces they were in: all of these must exist. */
   readonly tablespaces: boolean
+  /** A path pg_restore reads the entries from that it takes; undefined: all. */
+  readonly useList?: string | undefined
 }
 
 export function restoreArguments(
   access: ServerAccess,
-  { section, jobs, archive, tablespaces }: RestoreArguments,
+  { section, jobs, archive, tablespaces, useList }: RestoreArguments,
 ): readonly string[] {
   return [
     '--exit-on-error',
@@ -77,6 +79,7 @@ export function restoreArguments(
     `--dbname=${formatConninfo(access)}`,
     ...(jobs > 1 ? [`--jobs=${jobs}`] : []),
     ...(tablespaces ? [] : ['--no-tablespaces']),
+    ...(useList === undefined ? [] : [`--use-list=${useList}`]),
     ...(archive === undefined ? [] : [archive]),
   ]
 }

@@ -89,6 +89,7 @@ export async function demoCommand(session: Session, options: DemoOptions): Promi
     jobs: 'auto',
     replace: 'never',
     dryRun: false,
+    only: undefined,
   })
   session.say(
     `   ${result.tables} tables, ${result.rows} rows, sequences and large objects: all equal to the snapshot, in ${formatDuration(result.durationSeconds)}`,

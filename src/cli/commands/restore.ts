@@ -5,6 +5,7 @@ import { CoffreError } from '../../errors.ts'
 import type { FreshSelector } from '../../operations/find-backup.ts'
 import { restoreFiles } from '../../operations/restore-files.ts'
 import type { Replace } from '../../operations/restore-place.ts'
+import type { RestoreNames } from '../../operations/restore-selection.ts'
 import { restore, type RestoreResult } from '../../operations/restore.ts'
 import { inDatabase, parsePostgresUrl, type ServerAccess } from '../../postgres/conninfo.ts'
 import { identityFrom, type IdentityOptions } from '../identity.ts'
@@ -23,6 +24,8 @@ export interface RestoreOptions extends IdentityOptions {
   readonly replace?: boolean
   readonly dropReplaced?: boolean
   readonly dryRun?: boolean
+  readonly table?: readonly string[]
+  readonly schema?: readonly string[]
 }
 
 /** Every row is there and equal; something about the database could not be set. */
@@ -47,20 +50,28 @@ export async function restoreCommand(session: Session, id: string, options: Rest
     jobs,
     replace: replaceFrom(options),
     dryRun: options.dryRun ?? false,
+    only: onlyFrom(options),
   })
   if (result.warnings.length > 0) session.host.setExitStatus(degraded)
   session.print(result, result.dryRun ? intended(result) : done(result))
 }
 
-function done({ id, destination, tables, rows, durationSeconds, replaced }: RestoreResult): string {
+function done({ id, partial, destination, tables, rows, durationSeconds, replaced }: RestoreResult): string {
   const old = replaced === null ? '' : `; the old one is kept as ${replaced}`
-  return `${id} restored into ${destination}: ${tables} tables and ${rows} rows, every one equal to the snapshot, in ${formatDuration(durationSeconds)}${old}`
+  const what = partial ? `a part of ${id}` : id
+  return `${what} restored into ${destination}: ${tables} tables and ${rows} rows, every one equal to the snapshot, in ${formatDuration(durationSeconds)}${old}`
 }
 
-function intended({ id, destination, tables, rows, rolesCreated, replaced }: RestoreResult): string {
+function intended({ id, partial, destination, tables, rows, rolesCreated, replaced }: RestoreResult): string {
   const roles = rolesCreated.length === 0 ? '' : `; it would create the roles ${rolesCreated.join(', ')}`
   const old = replaced === null ? '' : `; the old one would be kept, under another name`
-  return `dry run, nothing was made: ${id} would be restored into ${destination}, ${tables} tables and ${rows} rows${roles}${old}`
+  const what = partial ? `a part of ${id}` : id
+  return `dry run, nothing was made: ${what} would be restored into ${destination}, ${tables} tables and ${rows} rows${roles}${old}`
+}
+
+function onlyFrom({ table, schema }: RestoreOptions): RestoreNames | undefined {
+  if (table === undefined && schema === undefined) return undefined
+  return { tables: table ?? [], schemas: schema ?? [] }
 }
 
 function replaceFrom({ replace, dropReplaced }: RestoreOptions): Replace {
@@ -78,7 +89,16 @@ function replaceFrom({ replace, dropReplaced }: RestoreOptions): Replace {
 }
 
 /** These speak of a database that is made; with --to-directory none is. */
-const onlyForDatabases = ['to', 'toSource', 'database', 'jobs', 'replace', 'dropReplaced'] as const
+const onlyForDatabases = [
+  'to',
+  'toSource',
+  'database',
+  'jobs',
+  'replace',
+  'dropReplaced',
+  'table',
+  'schema',
+] as const
 
 async function filesCommand(
   session: Session,
