@@ -56,6 +56,24 @@ export const dumpOptions: readonly string[] = [
   '--snapshot',
 ]
 
+/**
+ * For pg_restore's sessions, whatever the role has as its defaults (hazard 2): an archive's own settings come too late for
+ * those that wait for work, or for the next bytes, and say nothing of reading only.
+ */
+const restoreSettings = [
+  'default_transaction_read_only=off',
+  'statement_timeout=0',
+  'lock_timeout=0',
+  'idle_session_timeout=0',
+  'idle_in_transaction_session_timeout=0',
+]
+
+/** As startup options, which win over the defaults of a role or database; and those of the URL win over ours. */
+function restoreConninfo(access: ServerAccess): string {
+  const ours = restoreSettings.map((setting) => `-c ${setting}`).join(' ')
+  return formatConninfo(access, { options: `${ours} ${access.parameters['options'] ?? ''}`.trimEnd() })
+}
+
 export interface RestoreArguments {
   readonly section: 'pre-data' | 'data' | 'post-data'
   /** More than one needs `archive` to be a seekable file. */
@@ -76,7 +94,7 @@ export function restoreArguments(
     '--exit-on-error',
     '--no-password',
     `--section=${section}`,
-    `--dbname=${formatConninfo(access)}`,
+    `--dbname=${restoreConninfo(access)}`,
     ...(jobs > 1 ? [`--jobs=${jobs}`] : []),
     ...(tablespaces ? [] : ['--no-tablespaces']),
     ...(useList === undefined ? [] : [`--use-list=${useList}`]),

@@ -23,11 +23,11 @@ export interface Staging {
 
 const tailBytes = 6
 
-/** 63 bytes is the most a name keeps (PostgreSQL documentation, 4.1.1): the random tail must survive. */
+/** 63 bytes is the most a name keeps (PostgreSQL documentation, 4.1.1): the random tail must survive, and no character in half. */
 function headOf(database: string, word = 'coffre'): string {
-  let head = database
-  while (Buffer.byteLength(head) > 40) head = head.slice(0, -1)
-  return `${head}_${word}_`
+  const characters = [...database]
+  while (Buffer.byteLength(characters.join('')) > 40) characters.pop()
+  return `${characters.join('')}_${word}_`
 }
 
 export function newStaging(wanted: string): Staging {

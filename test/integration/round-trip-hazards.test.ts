@@ -151,7 +151,7 @@ for (const [what, change] of changes) {
   })
 }
 
-test('until the backup has ended no table can be truncated, altered or dropped, whether it was read yet or not', async () => {
+test('until the backup has ended no table can be truncated, rewritten, altered or dropped, whether it was read yet or not', async () => {
   await using database = await makeDatabase('held')
   await database.sql(`CREATE TABLE t (id int); INSERT INTO t SELECT generate_series(1, 100)`)
   await using workshop = await makeWorkshop({ sources: { held: { url: database.url, jobs: 1 } } })
@@ -159,7 +159,12 @@ test('until the backup has ended no table can be truncated, altered or dropped, 
   const { ended } = startCoffre(['backup', '--json'], { cwd: workshop.folder, env: paused.environment })
   try {
     await paused.snapshot()
-    for (const change of ['TRUNCATE t', 'ALTER TABLE t ADD COLUMN more int', 'DROP TABLE t']) {
+    for (const change of [
+      'TRUNCATE t',
+      'VACUUM FULL t',
+      'ALTER TABLE t ADD COLUMN more int',
+      'DROP TABLE t',
+    ]) {
       await assert.rejects(database.sql(`SET lock_timeout = '50ms'; ${change}`), /lock timeout/)
     }
     await database.sql('DELETE FROM t WHERE id > 10')
