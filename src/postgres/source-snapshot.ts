@@ -30,6 +30,7 @@ import { PsqlSession, type SessionOptions } from './psql-session.ts'
 import { quoteLiteral, quoteQualified } from './quoting.ts'
 import { circularReferences } from './reference-order.ts'
 import { readSystemAdditions } from './system-additions.ts'
+import { assertSupported } from './unsupported-extensions.ts'
 
 export interface SnapshotOptions extends SessionOptions {
   readonly lockTimeoutMs: number
@@ -74,7 +75,7 @@ export class SourceSnapshot implements AsyncDisposable {
     this.content = content
   }
 
-  /** Throws ERR_CONNECT, ERR_POSTGRES (a lock not to be had in time) or ERR_SOURCE (tables that never keep still). */
+  /** Throws ERR_CONNECT, ERR_POSTGRES (a lock not to be had in time) or ERR_SOURCE (tables that never keep still, extensions that cannot be restored). */
   static async take(access: ServerAccess, options: SnapshotOptions): Promise<SourceSnapshot> {
     for (let attempt = 1; attempt <= attempts; attempt += 1) {
       const session = await PsqlSession.open(access, options)
@@ -220,11 +221,13 @@ async function readContent(
   server: ServerFacts,
   tables: readonly CatalogTable[],
 ): Promise<SnapshotContent> {
+  const extensions = await readExtensions(session)
+  assertSupported(extensions)
   return {
     server,
     database: await readDatabase(session, server.versionNumber),
     roles: await readRoles(session, server.versionNumber),
-    extensions: await readExtensions(session),
+    extensions,
     superuserOnly: await readSuperuserOnly(session),
     tables: tables.filter(({ kind }) => kind === 'r'),
     sequences: await readSequences(session),

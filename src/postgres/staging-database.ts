@@ -25,9 +25,9 @@ const tailBytes = 6
 
 /** 63 bytes is the most a name keeps (PostgreSQL documentation, 4.1.1): the random tail must survive, and no character in half. */
 function headOf(database: string, word = 'coffre'): string {
-  const characters = [...database]
-  while (Buffer.byteLength(characters.join('')) > 40) characters.pop()
-  return `${characters.join('')}_${word}_`
+  let head = database
+  while (Buffer.byteLength(head) > 40) head = head.replace(/.$/su, '')
+  return `${head}_${word}_`
 }
 
 export function newStaging(wanted: string): Staging {

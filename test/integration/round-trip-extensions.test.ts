@@ -21,12 +21,16 @@ const extensions = {
     ALTER TABLE left_hand ADD FOREIGN KEY (other) REFERENCES right_hand DEFERRABLE INITIALLY DEFERRED;
     CREATE TABLE built_in (id int PRIMARY KEY); INSERT INTO built_in VALUES (1), (2);
     CREATE TABLE some_own (id int REFERENCES built_in, own bool); INSERT INTO some_own VALUES (1, false);
-    ${registered('a_leaf', 'm_branch', 'z_trunk', 'left_hand', 'right_hand')}
+    CREATE SEQUENCE counted; CREATE SEQUENCE not_counted;
+    ${registered('a_leaf', 'm_branch', 'z_trunk', 'left_hand', 'right_hand', 'counted')}
     SELECT pg_catalog.pg_extension_config_dump('some_own', 'WHERE own');`,
   coffre_circular: `
     CREATE TABLE hen (id int PRIMARY KEY, egg int); CREATE TABLE egg (id int PRIMARY KEY, hen int REFERENCES hen);
     ALTER TABLE hen ADD FOREIGN KEY (egg) REFERENCES egg;
     ${registered('hen', 'egg')}`,
+  // By name alone, as the real ones cannot be had everywhere.
+  timescaledb: 'CREATE TABLE chunks (id int);',
+  citus: 'CREATE TABLE shards (id int);',
 }
 
 let extended: OwnServer
@@ -39,12 +43,13 @@ test('rows of an extension’s tables come back in the order their foreign keys 
   await using database = await makeDatabase('configured', extended.server)
   await database.sql(`CREATE EXTENSION coffre_configured; INSERT INTO z_trunk VALUES (2, 1), (1, 2);
     INSERT INTO m_branch SELECT n, 1 + n % 2 FROM generate_series(1, 500) n; INSERT INTO a_leaf SELECT n, n FROM generate_series(1, 500) n;
-    BEGIN; INSERT INTO left_hand VALUES (1, 1); INSERT INTO right_hand VALUES (1, 1); COMMIT; INSERT INTO some_own VALUES (2, true)`)
+    BEGIN; INSERT INTO left_hand VALUES (1, 1); INSERT INTO right_hand VALUES (1, 1); COMMIT; INSERT INTO some_own VALUES (2, true); SELECT setval('counted', 42)`)
   await using workshop = await makeWorkshop({ sources: { configured: { url: database.url } } })
   const { id, rows, warnings } = await workshop.json(['backup'])
   assert.deepEqual([rows, warnings], [1005, []])
   await workshop.json(['restore', 'latest', '--to', database.restored.url, '--identity', workshop.identity()])
   await assertSameDatabase(database.conninfo, database.restored.conninfo)
+  assert.equal(await sql(database.restored.name, 'SELECT last_value FROM counted', [], extended.server), '42')
 
   await sql('postgres', `DROP DATABASE "${database.restored.name}"`, [], extended.server)
   await restoreByStock(workshop, {
@@ -82,4 +87,16 @@ test('an extension that the destination does not have is named before anything i
     ],
   )
   assert.match(hint, /install the packages/)
+})
+
+test('a database with an extension that definitions and rows do not bring back is refused, with the reason', async () => {
+  await using database = await makeDatabase('chunked', extended.server)
+  await database.sql(`CREATE EXTENSION timescaledb; CREATE EXTENSION citus`)
+  await using workshop = await makeWorkshop({ sources: { chunked: { url: database.url } } })
+  const { code, message, hint } = await workshop.error(['backup'], 1)
+  assert.equal(code, 'ERR_SOURCE')
+  assert.match(message, /timescaledb: its catalogs can only be restored between calls of its own/)
+  assert.match(message, /citus: the rows of its distributed tables lie on other servers/)
+  assert.match(hint, /documentation/)
+  assert.deepEqual(await workshop.json(['list']), { backups: [] })
 })
