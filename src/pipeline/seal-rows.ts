@@ -6,7 +6,8 @@
 import { CoffreError } from '../errors.ts'
 import { RowDigester } from '../model/row-digest.ts'
 import type { PsqlSession } from '../postgres/psql-session.ts'
-import { copyOutStatement } from '../postgres/row-statements.ts'
+import { quoteQualified } from '../postgres/quoting.ts'
+import { copyOutStatement, type TableRows } from '../postgres/row-statements.ts'
 import { assertSameTables } from '../postgres/source-snapshot.ts'
 import type { LaneResults, SealedBlock, SealRowsTask } from './lane-tasks.ts'
 import { blockFooter, blockHeader, EndMarkerGuard } from './row-blocks.ts'
@@ -34,7 +35,7 @@ export async function* sealBlocks(
     yield* sealer.append(blockHeader(rows))
     const before = sealer.plainBytes
     const guard = new EndMarkerGuard()
-    for await (const bytes of session.copyTo(copyOutStatement(rows, pages))) {
+    for await (const bytes of namingTable(session.copyTo(copyOutStatement(rows, pages)), rows)) {
       guard.check(bytes)
       const pieces = sealer.append(bytes, (offset, length) => digester.scan(offset, length))
       yield* pieces
@@ -48,6 +49,20 @@ export async function* sealBlocks(
   const end = sealer.finish()
   yield* end.pieces
   return { ...end.sealed, blocks: sealed }
+}
+
+/** What the server says of a COPY that failed seldom says of which table. */
+async function* namingTable(
+  bytes: AsyncIterable<Buffer>,
+  { schema, name }: TableRows,
+): AsyncGenerator<Buffer> {
+  try {
+    yield* bytes
+  } catch (error) {
+    if (!(error instanceof CoffreError)) throw error
+    const message = `the table ${quoteQualified(schema, name)} could not be read: ${error.message}`
+    throw new CoffreError(error.code, message, { hint: error.hint, cause: error })
+  }
 }
 
 /** The same as a lane gives it: the artifact as a stream to put into a store, and its facts when that was read to its end. */

@@ -79,6 +79,12 @@ const rules: readonly Rule[] = [
     hint: 'the client programs are older than the server: install the matching ones, or run them through a prefix (run: …)',
   },
   {
+    // MaxAllocSize (PostgreSQL, utils/memutils.h); bytea has two digits for a byte.
+    matches: /invalid memory alloc request size|\b54000: out of memory/,
+    code: 'ERR_POSTGRES',
+    hint: 'no dump can hold a row whose text is over 1 GB (a bytea over 512 MB): find it by SELECT ctid … WHERE octet_length(COLUMN) > 500000000, and keep such values as large objects, or in pieces',
+  },
+  {
     matches: /No space left on device|\b53100\b/,
     code: 'ERR_POSTGRES',
     hint: 'the disk of the server is full',

@@ -1,24 +1,8 @@
 /** What a database may hold at its oddest, each thing small: names, values, kinds of tables, sequences, large objects, an encoding. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { assertSameDatabase } from '../compare/compare-databases.ts'
-import { makeWorkshop } from '../support/coffre.ts'
-import { makeDatabase, sql, type TestDatabase } from '../support/postgres.ts'
-
-interface Made {
-  readonly tables: number
-  readonly rows: number
-  readonly artifacts: readonly { readonly name: string; readonly kind: string }[]
-}
-
-/** Backs up, restores beside it, and has the examiner compare the two. */
-async function goesRound(database: TestDatabase): Promise<Made> {
-  await using workshop = await makeWorkshop({ sources: { odd: { url: database.url } } })
-  const made = await workshop.json(['backup'])
-  await workshop.json(['restore', 'latest', '--to', database.restored.url, '--identity', workshop.identity()])
-  await assertSameDatabase(database.conninfo, database.restored.conninfo)
-  return made as unknown as Made
-}
+import { makeDatabase, sql } from '../support/postgres.ts'
+import { goesRound } from '../support/round-trip.ts'
 
 /** Without the quotes. In SQL it is written by format('%I'), which is PostgreSQL's own quoting. */
 const oddNames = [
