@@ -26,6 +26,8 @@ export interface LoadTarget {
   readonly selection: Selection | undefined
   /** The staging database. */
   readonly access: ServerAccess
+  /** The same, where event triggers do not act. */
+  readonly silentAccess: ServerAccess
   /** Of every session. */
   readonly applicationName: string
   readonly lanes: Lanes
@@ -100,8 +102,8 @@ export async function loadDefinitions(
     return
   }
   const jobs = section === 'post-data' ? target.jobs : 1
-  const { access, tablespaces } = target
-  const args = restoreArguments(access, {
+  const { tablespaces } = target
+  const args = restoreArguments(accessFor(target, section), {
     section,
     jobs,
     archive: '/dev/fd/4',
@@ -120,6 +122,11 @@ export async function loadDefinitions(
   await client.done
 }
 
+/** Before, there are no event triggers but those of an extension, which may need them to install itself. */
+function accessFor({ access, silentAccess }: LoadTarget, section: string): ServerAccess {
+  return section === 'post-data' ? silentAccess : access
+}
+
 /** All of them, or none where only a part is restored: nobody knows which rows they belong to. */
 export async function loadLargeObjects(target: LoadTarget): Promise<void> {
   if (target.selection !== undefined) return
@@ -131,8 +138,13 @@ async function feedRestore(
   artifact: Artifact,
   section: 'pre-data' | 'data' | 'post-data',
 ): Promise<void> {
-  const { access, tablespaces } = target
-  const args = restoreArguments(access, { section, jobs: 1, archive: undefined, tablespaces })
+  const { tablespaces } = target
+  const args = restoreArguments(accessFor(target, section), {
+    section,
+    jobs: 1,
+    archive: undefined,
+    tablespaces,
+  })
   const { environment, signal } = target.context
   const client = await startClient(target.access, 'pg_restore', args, { environment, signal })
   client.stdout.resume()

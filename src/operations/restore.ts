@@ -15,9 +15,10 @@ import {
   databasePropertyStatements,
   type Occupancy,
 } from '../postgres/destination-database.ts'
+import { withoutEventTriggers } from '../postgres/definitions.ts'
 import { createMissingRoles, missingRoles, roleSettingStatements } from '../postgres/destination-roles.ts'
 import type { Placement } from '../postgres/destination-server.ts'
-import { readServer } from '../postgres/catalog.ts'
+import { readServer, type ServerFacts } from '../postgres/catalog.ts'
 import type { PsqlSession } from '../postgres/psql-session.ts'
 import { databaseOid, newStaging, renameIntoPlace, type Staging } from '../postgres/staging-database.ts'
 import type { Repository } from '../repository/repository.ts'
@@ -152,7 +153,7 @@ interface Restoring {
 
 interface Prospects {
   readonly found: Occupancy
-  readonly versionNumber: number
+  readonly server: ServerFacts
   readonly place: Placement
   readonly missingRoles: readonly string[]
 }
@@ -164,7 +165,8 @@ async function lookAhead(
   { staging, inventory, judged, maintenance }: Restoring,
 ): Promise<Prospects> {
   const found = await checkPlace(context, request, staging, maintenance)
-  const { versionNumber } = await readServer(maintenance)
+  const server = await readServer(maintenance)
+  const { versionNumber } = server
   const oldest = Math.floor(inventory.server.versionNumber / 10000)
   if (Math.floor(versionNumber / 10000) < oldest) {
     throw new CoffreError(
@@ -177,7 +179,7 @@ async function lookAhead(
   }
   const place = await prepareDestination(context, maintenance, judged, versionNumber)
   const missing = await missingRoles(maintenance, inventory.roles)
-  return { found, versionNumber, place, missingRoles: missing.map(({ name }) => name) }
+  return { found, server, place, missingRoles: missing.map(({ name }) => name) }
 }
 
 function replacedBy({ replace }: RestoreRequest, { kept }: Staging, found: Occupancy): string | null {
@@ -188,7 +190,7 @@ async function intoStaging(
   context: Context,
   request: RestoreRequest,
   restoring: Restoring,
-  { found, versionNumber, place }: Prospects,
+  { found, server, place }: Prospects,
 ): Promise<Pick<RestoreResult, 'rolesCreated' | 'replaced'>> {
   const { staging, inventory, maintenance } = restoring
   const created = await createMissingRoles(maintenance, inventory.roles)
@@ -197,10 +199,10 @@ async function intoStaging(
     context.emit({ type: 'note', message: `created the missing roles ${rolesCreated.join(', ')}` })
   let oid: number | undefined
   try {
-    const how = { versionNumber, tablespace: place.tablespace }
+    const how = { versionNumber: server.versionNumber, tablespace: place.tablespace }
     await maintenance.execute(createDatabaseStatement(staging.name, inventory.database, how))
     oid = await databaseOid(maintenance, staging.name)
-    await fill(context, request, restoring, { place, versionNumber })
+    await fill(context, request, restoring, { place, server })
     const outside = (): Promise<PsqlSession> =>
       openMaintenance(context, request.destination, staging.applicationName)
     await attempt(context, outside, [
@@ -222,7 +224,7 @@ async function fill(
   context: Context,
   request: RestoreRequest,
   { staging, opened, inventory, selection }: Restoring,
-  { place, versionNumber }: { readonly place: Placement; readonly versionNumber: number },
+  { place, server }: { readonly place: Placement; readonly server: ServerFacts },
 ): Promise<void> {
   const { name, applicationName } = staging
   const jobs = request.jobs === 'auto' ? context.cores : request.jobs
@@ -235,6 +237,7 @@ async function fill(
     inventory,
     selection,
     access,
+    silentAccess: withoutEventTriggers(access, server),
     applicationName,
     lanes,
     jobs,
@@ -253,7 +256,7 @@ async function fill(
     context.emit({ type: 'stage', stage: 'comparing' })
     const differences = await compareWithInventory(target, session)
     if (differences.length > 0) throw mismatch(differences)
-    await tellDifferences(context, session, { inventory, name, versionNumber })
+    await tellDifferences(context, session, { inventory, name, versionNumber: server.versionNumber })
     await session.close()
   } finally {
     session.kill()

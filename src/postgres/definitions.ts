@@ -86,6 +86,21 @@ export interface RestoreArguments {
   readonly useList?: string | undefined
 }
 
+/**
+ * Event triggers are there before materialized views are filled, and would note or forbid what a restore does. Those of
+ * ENABLE ALWAYS act even so before PostgreSQL 17. Foreign keys are still checked (PostgreSQL documentation:
+ * session_replication_role, event_triggers). Only superusers may ask for it, as only they may make event triggers.
+ */
+export function withoutEventTriggers(
+  access: ServerAccess,
+  server: { readonly superuser: boolean; readonly versionNumber: number },
+): ServerAccess {
+  if (!server.superuser) return access
+  const silent = server.versionNumber >= 170_000 ? 'event_triggers=off' : 'session_replication_role=replica'
+  const options = [access.parameters['options'] ?? '', `-c ${silent}`].join(' ').trim()
+  return { ...access, parameters: { ...access.parameters, options } }
+}
+
 export function restoreArguments(
   access: ServerAccess,
   { section, jobs, archive, tablespaces, useList }: RestoreArguments,
