@@ -8,7 +8,8 @@
 --
 -- Left out on purpose: the database's name, system objects, the order of columns, the rows of materialized views (a
 -- restore refreshes them) and of foreign tables, and whether the server's own triggers behind foreign keys are
--- switched off (no dump says so), operators that others name and nobody made. Rows spread over partitions by hash are told of the root.
+-- switched off (no dump says so), operators that others name and nobody made, whether a subscription is enabled (restored ones
+-- never are). Rows spread over partitions by hash are told of the root.
 -- Two things to know: sequences are not under a snapshot, they stand where they stand; and a few definitions the
 -- server words otherwise once restored (an IN list of varchar, an unnamed column in BEGIN ATOMIC), which then differ.
 
@@ -236,8 +237,8 @@ UNION ALL SELECT json_build_array('user mapping', srvname, usename,
   (SELECT array_agg(o ORDER BY o) FROM unnest(umoptions) o))::text FROM pg_user_mappings
 UNION ALL SELECT json_build_array('publication', to_jsonb(p) - ARRAY['oid', 'pubowner'])::text FROM pg_publication p
 UNION ALL SELECT json_build_array('publication table', to_jsonb(p))::text FROM pg_publication_tables p
-UNION ALL SELECT json_build_array('subscription', subname, subslotname, subpublications)::text
-FROM pg_subscription WHERE subdbid = :this_database
+UNION ALL SELECT json_build_array('subscription', to_jsonb(s) - ARRAY['oid', 'subdbid', 'subskiplsn', 'subowner', 'subenabled'])::text
+FROM pg_subscription s WHERE subdbid = :this_database
 ORDER BY 1;
 SELECT json_build_array('large object', m.oid, length(content), md5(content))
 FROM pg_largeobject_metadata m, lo_get(m.oid) content ORDER BY m.oid;
