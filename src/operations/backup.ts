@@ -11,7 +11,7 @@ import type { Emit } from '../observe/events.ts'
 import { compressionSuffix, type Compression } from '../pipeline/compression.ts'
 import { Lanes } from '../pipeline/lanes.ts'
 import type { ServerAccess } from '../postgres/conninfo.ts'
-import { dumpOptions, programVersion } from '../postgres/definitions.ts'
+import { dumpOptions } from '../postgres/definitions.ts'
 import { Heartbeat } from '../postgres/heartbeat.ts'
 import { SourceSnapshot } from '../postgres/source-snapshot.ts'
 import { Lease } from '../repository/lease.ts'
@@ -19,6 +19,7 @@ import { isBroken, newestOf, type Backup, type Repository } from '../repository/
 import { restoreGuide } from '../repository/restore-guide.ts'
 import { ArtifactWriter } from './artifact-writer.ts'
 import { composeInventory, readEverything, type ReadBackup } from './backup-reading.ts'
+import { checkDumpVersions } from './check-versions.ts'
 import type { Context } from './context.ts'
 import { sealingKeys, type SealingKeys, type SealingKeysRequest } from './sealing-keys.ts'
 
@@ -86,7 +87,7 @@ async function makeBackup(context: Context, request: BackupRequest): Promise<Omi
   const previous = await newestBackup(context, repository, source.name)
   const options = { environment: context.environment, signal: context.signal }
   context.emit({ type: 'stage', stage: 'connecting' })
-  const pgDump = await programVersion(source.access, 'pg_dump', options)
+  const { pgDump } = await checkDumpVersions(context, source.access, `coffre ${source.name}`)
   context.emit({ type: 'stage', stage: 'snapshot' })
   await using snapshot = await SourceSnapshot.take(source.access, {
     ...options,

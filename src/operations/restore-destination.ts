@@ -12,6 +12,7 @@ import {
   type Placement,
 } from '../postgres/destination-server.ts'
 import type { PsqlSession } from '../postgres/psql-session.ts'
+import { publicSchemaIsShut } from '../postgres/destination-server.ts'
 import { subscriptionsOf } from '../postgres/staging-database.ts'
 import type { Context } from './context.ts'
 
@@ -35,17 +36,34 @@ export async function prepareDestination(
   return place
 }
 
-/** In the new database, once it is full. `name`: how it is called now. */
+interface Restored {
+  readonly inventory: Inventory
+  /** How the new database is called now. */
+  readonly name: string
+  /** The server's. */
+  readonly versionNumber: number
+  /** What made the definitions, where it is of a version before 15. */
+  readonly pgDump: string | undefined
+}
+
+/** In the new database, once it is full. */
 export async function tellDifferences(
   context: Context,
   session: PsqlSession,
-  { inventory, name, versionNumber }: { inventory: Inventory; name: string; versionNumber: number },
+  { inventory, name, versionNumber, pgDump }: Restored,
 ): Promise<void> {
   await tellCollation(context, session, {
     recorded: inventory.database.collationVersion,
     name,
     versionNumber,
   })
+  if (pgDump !== undefined && versionNumber >= 150000 && (await publicSchemaIsShut(session))) {
+    const before = `pg_dump ${pgDump} says nothing of who may create things in the schema public, and since PostgreSQL 15 that is only the database's owner`
+    context.emit({
+      type: 'note',
+      message: `${before}; if everybody could: GRANT CREATE ON SCHEMA public TO PUBLIC`,
+    })
+  }
   const subscriptions = await subscriptionsOf(session, name)
   if (subscriptions.length === 0) return
   const left = `the subscriptions ${subscriptions.join(', ')} came back disabled, and name the same slots as the source's`

@@ -22,7 +22,9 @@ import { readServer, type ServerFacts } from '../postgres/catalog.ts'
 import type { PsqlSession } from '../postgres/psql-session.ts'
 import { databaseOid, newStaging, renameIntoPlace, type Staging } from '../postgres/staging-database.ts'
 import type { Repository } from '../repository/repository.ts'
+import { majorOf } from '../postgres/version-rules.ts'
 import { compareWithInventory } from './compare-with-inventory.ts'
+import { checkRestoreVersions } from './check-versions.ts'
 import type { Context } from './context.ts'
 import { findBackupToRestore, type FreshSelector } from './find-backup.ts'
 import {
@@ -162,22 +164,12 @@ interface Prospects {
 async function lookAhead(
   context: Context,
   request: RestoreRequest,
-  { staging, inventory, judged, maintenance }: Restoring,
+  { staging, opened, inventory, judged, maintenance }: Restoring,
 ): Promise<Prospects> {
   const found = await checkPlace(context, request, staging, maintenance)
   const server = await readServer(maintenance)
-  const { versionNumber } = server
-  const oldest = Math.floor(inventory.server.versionNumber / 10000)
-  if (Math.floor(versionNumber / 10000) < oldest) {
-    throw new CoffreError(
-      'ERR_DESTINATION',
-      `the backup is of PostgreSQL ${inventory.server.version}; this server is older`,
-      {
-        hint: `restore on PostgreSQL ${oldest} or newer`,
-      },
-    )
-  }
-  const place = await prepareDestination(context, maintenance, judged, versionNumber)
+  await checkRestoreVersions(context, request.destination, server.version, opened.backup.manifest)
+  const place = await prepareDestination(context, maintenance, judged, server.versionNumber)
   const missing = await missingRoles(maintenance, inventory.roles)
   return { found, server, place, missingRoles: missing.map(({ name }) => name) }
 }
@@ -224,11 +216,12 @@ async function fill(
   context: Context,
   request: RestoreRequest,
   { staging, opened, inventory, selection }: Restoring,
-  { place, server }: { readonly place: Placement; readonly server: ServerFacts },
+  { place, server }: Pick<Prospects, 'place' | 'server'>,
 ): Promise<void> {
   const { name, applicationName } = staging
   const jobs = request.jobs === 'auto' ? context.cores : request.jobs
   const access = inDatabase(request.destination, name)
+  const silentAccess = withoutEventTriggers(access, server)
   await using lanes = new Lanes(jobs, context.signal)
   const tablespaces = place.keepTablespaces
   const target: LoadTarget = {
@@ -237,7 +230,7 @@ async function fill(
     inventory,
     selection,
     access,
-    silentAccess: withoutEventTriggers(access, server),
+    silentAccess,
     applicationName,
     lanes,
     jobs,
@@ -251,17 +244,24 @@ async function fill(
   await loadLargeObjects(target)
   context.emit({ type: 'stage', stage: 'indexes' })
   await loadDefinitions(target, schema, 'post-data')
-  const session = await openSession(context, access, applicationName)
+  // A trigger on login would write rows that the source does not have (PostgreSQL 17 and newer).
+  const session = await openSession(context, silentAccess, applicationName)
   try {
     context.emit({ type: 'stage', stage: 'comparing' })
-    const differences = await compareWithInventory(target, session)
+    const differences = await compareWithInventory({ ...target, access: silentAccess }, session)
     if (differences.length > 0) throw mismatch(differences)
-    await tellDifferences(context, session, { inventory, name, versionNumber: server.versionNumber })
+    const { pgDump } = opened.backup.manifest.postgres
+    await tellDifferences(context, session, {
+      inventory,
+      name,
+      versionNumber: server.versionNumber,
+      pgDump: majorOf(pgDump) < 15 ? pgDump : undefined,
+    })
     await session.close()
   } finally {
     session.kill()
   }
-  const inside = (): Promise<PsqlSession> => openSession(context, access, applicationName)
+  const inside = (): Promise<PsqlSession> => openSession(context, silentAccess, applicationName)
   await attempt(context, inside, ['RESET search_path; ANALYZE'])
 }
 

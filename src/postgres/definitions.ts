@@ -120,7 +120,7 @@ export function restoreArguments(
 /** `15.20`, as `pg_dump --version` says it behind the same prefix. Throws ERR_PROGRAM. */
 export async function programVersion(
   access: ServerAccess,
-  program: 'pg_dump' | 'pg_restore',
+  program: 'pg_dump' | 'pg_dumpall' | 'pg_restore',
   options: StartOptions,
 ): Promise<string> {
   const said = (

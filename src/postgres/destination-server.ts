@@ -119,3 +119,11 @@ export async function collationVersion(session: PsqlSession, database: string): 
     FROM pg_catalog.pg_database WHERE datname = ${quoteLiteral(database)}`)
   return z.object({ version: z.string().nullable() }).parse(row).version
 }
+
+/** Whether roles in general may create nothing in the schema `public`, the default since PostgreSQL 15 (its release notes). */
+export async function publicSchemaIsShut(session: PsqlSession): Promise<boolean> {
+  const [row] =
+    await session.query(`SELECT count(*) AS found FROM pg_catalog.pg_namespace n WHERE n.nspname = 'public'
+    AND NOT EXISTS (SELECT FROM pg_catalog.aclexplode(n.nspacl) a WHERE a.grantee = 0 AND a.privilege_type = 'CREATE')`)
+  return z.object({ found: z.number() }).parse(row).found > 0
+}

@@ -22,8 +22,9 @@ SET DateStyle = ISO; SET IntervalStyle = postgres; SET TimeZone = 'UTC'; SET ext
 SET bytea_output = hex; SET xmloption = content; SET lc_monetary = 'C'; SET row_security = off;
 SET synchronize_seqscans = off; SET enable_tidscan = on; SET jit = off; SET max_parallel_workers_per_gather = 0;
 SET default_transaction_read_only = off; SET statement_timeout = 0; SET lock_timeout = 0;
-SET idle_in_transaction_session_timeout = 0; SET idle_session_timeout = 0;
-SELECT pg_catalog.set_config(name, '0', false) IS NULL FROM pg_catalog.pg_settings WHERE name = 'transaction_timeout';
+SET idle_in_transaction_session_timeout = 0;
+SELECT pg_catalog.set_config(name, '0', false) IS NULL FROM pg_catalog.pg_settings
+  WHERE name IN ('idle_session_timeout', 'transaction_timeout');
 SELECT pg_catalog.set_config(name, '2s', false) IS NULL FROM pg_catalog.pg_settings
   WHERE name = 'client_connection_check_interval' AND pg_catalog.version() LIKE '%linux%';
 `

@@ -5,10 +5,8 @@ import { stringify } from 'yaml'
 import { parseConfig, type Config } from '../../config.ts'
 import { CoffreError } from '../../errors.ts'
 import { readRecipient } from '../../openpgp/keys.ts'
+import { checkDumpVersions } from '../../operations/check-versions.ts'
 import { init, type InitKeys, type InitResult } from '../../operations/init.ts'
-import { programVersion } from '../../postgres/definitions.ts'
-import { readServer } from '../../postgres/catalog.ts'
-import { PsqlSession } from '../../postgres/psql-session.ts'
 import { readKeyFile, sourceAccess, type Session } from '../session.ts'
 
 export interface InitOptions {
@@ -184,21 +182,8 @@ function parse(session: Session, file: string, text: string): Config {
 async function testSource({ context }: Session, config: Config): Promise<void> {
   for (const source of config.sources.values()) {
     const access = sourceAccess(source)
-    const options = { environment: context.environment, signal: context.signal }
-    const dump = await programVersion(access, 'pg_dump', options)
-    const session = await PsqlSession.open(access, { ...options, applicationName: 'coffre init' })
-    const { version } = await readServer(session)
-    await session.close()
-    if (Number.parseInt(dump, 10) < Number.parseInt(version, 10)) {
-      throw new CoffreError(
-        'ERR_PROGRAM',
-        `pg_dump ${dump} is older than the server of ${source.name} (${version}), and would refuse to dump it`,
-        {
-          hint: 'install the client programs of that version, or use those beside the server with --run',
-        },
-      )
-    }
-    context.emit({ type: 'note', message: `${source.name}: PostgreSQL ${version}, pg_dump ${dump}` })
+    const { server, pgDump } = await checkDumpVersions(context, access, 'coffre init')
+    context.emit({ type: 'note', message: `${source.name}: PostgreSQL ${server}, pg_dump ${pgDump}` })
   }
 }
 
