@@ -1,6 +1,7 @@
 /**
  * Runs the tests against real servers: starts a throw-away PostgreSQL and a real S3 server on loopback, tells the tests
- * where they are, runs node's test runner over the files named (default: all), and ends the servers whatever happens.
+ * where they are, runs node's test runner over the files named (default: all but those of test/versions, which has a
+ * runner of its own), and ends the servers whatever happens.
  * COFFRE_TEST_S3=newer in the environment takes the newer S3 server (servers/README.md).
  */
 import { spawn } from 'node:child_process'
@@ -33,7 +34,9 @@ await using keys = process.env['COFFRE_TEST_S3'] === 'newer' ? await startKeySer
 const s3 = startS3(keys?.address)
 try {
   const files =
-    process.argv.length > 2 ? process.argv.slice(2) : globSync('test/**/*.test.ts', { cwd: home }).toSorted()
+    process.argv.length > 2
+      ? process.argv.slice(2)
+      : globSync('test/**/*.test.ts', { cwd: home, exclude: ['test/versions/**'] }).toSorted()
   const runner = spawn(
     process.execPath,
     [

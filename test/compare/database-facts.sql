@@ -119,7 +119,8 @@ SELECT json_build_array('column', n.nspname, c.relname, a.attname, json_build_ob
   'type', format_type(a.atttypid, a.atttypmod), 'not null', a.attnotnull, 'default', pg_get_expr(d.adbin, d.adrelid),
   'generated', a.attgenerated, 'identity', a.attidentity, 'collation', nullif(a.attcollation, 0)::regcollation::text,
   'storage', a.attstorage, 'compression', a.attcompression, 'statistics', coalesce(a.attstattarget, -1),
-  'options', (SELECT array_agg(o ORDER BY o) FROM unnest(a.attoptions) o),
+  -- Servers of late 2026 keep a mark of their own among these, which is no option anybody set.
+  'options', (SELECT array_agg(o ORDER BY o) FROM unnest(a.attoptions) o WHERE o !~ '^pg_attver='),
   'foreign options', (SELECT array_agg(o ORDER BY o) FROM unnest(a.attfdwoptions) o),
   -- Where the order is part of what it is.
   'place', CASE WHEN c.relkind IN ('c', 'v', 'm') THEN row_number() OVER (PARTITION BY c.oid ORDER BY a.attnum) END))::text
