@@ -85,6 +85,12 @@ const rules: readonly Rule[] = [
     hint: 'no dump can hold a row whose text is over 1 GB (a bytea over 512 MB): find it by SELECT ctid … WHERE octet_length(COLUMN) > 500000000, and keep such values as large objects, or in pieces',
   },
   {
+    // Servers of late 2026 mark columns with it; a pg_dump without that update takes the mark for a setting.
+    matches: /unrecognized parameter "pg_attver"/,
+    code: 'ERR_DESTINATION',
+    hint: 'the pg_dump that made the backup lacked an update that its server had: restore on a server of the same major version with that update, and back up with updated client programs of the server’s own version',
+  },
+  {
     matches: /No space left on device|\b53100\b/,
     code: 'ERR_POSTGRES',
     hint: 'the disk of the server is full',

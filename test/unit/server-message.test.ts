@@ -113,6 +113,14 @@ const said: readonly Case[] = [
     /older than the server/,
   ],
   [
+    'a mark of an updated server, written down by a pg_dump that was not updated',
+    'pg_restore',
+    1,
+    'pg_restore: error: could not execute query: ERROR:  unrecognized parameter "pg_attver"\nCommand was: ALTER TABLE ONLY public.q ALTER COLUMN a SET (pg_attver=22117712);\n',
+    'ERR_DESTINATION',
+    /same major version with that update/,
+  ],
+  [
     'a full disk of the server',
     'psql',
     3,
