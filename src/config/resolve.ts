@@ -37,9 +37,9 @@ export function resolveConfig(written: WrittenConfig, context: SecretContext): C
 }
 
 function sourceConfig(name: string, source: WrittenSource, context: SecretContext): SourceConfig {
-  const { url, database = '', user, run = [], jobs } = source
-  if (url === undefined) return { name, access: { kind: 'prefix', run, database, user }, jobs }
-  return { name, access: { kind: 'url', url: secretSource(url, context).secret }, jobs }
+  const { url, database = '', user, run = [], jobs, globals } = source
+  if (url === undefined) return { name, access: { kind: 'prefix', run, database, user }, jobs, globals }
+  return { name, access: { kind: 'url', url: secretSource(url, context).secret }, jobs, globals }
 }
 
 function s3Config(s3: WrittenS3, context: SecretContext): S3Config {

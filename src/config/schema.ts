@@ -83,6 +83,14 @@ const source = z
       .union([z.literal('auto'), z.int().min(1).max(64)])
       .meta({ description: 'auto or a whole number from 1 to 64', examples: ['auto'] })
       .default('auto'),
+    globals: z
+      .enum(['used', 'all'])
+      .meta({
+        description:
+          'used or all: the roles and tablespaces this database refers to, or those of the whole server',
+        examples: ['used'],
+      })
+      .default('used'),
   })
   .superRefine(rule(sourceRules), always)
   .meta({

@@ -37,6 +37,8 @@ export interface SourceConfig {
         readonly user: string | undefined
       }
   readonly jobs: 'auto' | number
+  /** Roles and tablespaces in a backup: those the database leans on, or all of the server. */
+  readonly globals: 'used' | 'all'
 }
 
 export type RepositoryConfig =

@@ -12,6 +12,7 @@ import type { CatalogTable } from '../postgres/catalog.ts'
 import type { ClientEnvironment, ClientProgram } from '../postgres/client-tools.ts'
 import type { ServerAccess } from '../postgres/conninfo.ts'
 import { globalsArguments, largeObjectDumpArguments, schemaDumpArguments } from '../postgres/definitions.ts'
+import { globalsScript } from '../postgres/globals-script.ts'
 import { planRows, type RowTask } from '../postgres/plan.ts'
 import {
   copyLargeObjects,
@@ -31,6 +32,8 @@ export interface ReadingRequest {
   readonly access: ServerAccess
   readonly applicationName: string
   readonly lockTimeoutMs: number
+  /** Roles and tablespaces: those this database leans on, or all of the server. */
+  readonly globals: 'used' | 'all'
   readonly snapshot: SourceSnapshot
   readonly writer: ArtifactWriter
   readonly lanes: Lanes
@@ -136,13 +139,13 @@ function programJob(
 
 /** Password verifiers are in pg_authid, which only superusers read. */
 function globalsJob(request: ReadingRequest): Job {
-  const args = globalsArguments(request.access, { verifiers: request.snapshot.content.server.superuser })
-  return programJob(
-    request,
-    { kind: 'globals', name: `globals.sql.${request.suffix}.gpg` },
-    'pg_dumpall',
-    args,
-  )
+  const artifact = { kind: 'globals', name: `globals.sql.${request.suffix}.gpg` } as const
+  const { roles, tablespaces, server } = request.snapshot.content
+  if (request.globals === 'used') {
+    return () => request.writer.fromBytes(artifact, Buffer.from(globalsScript(roles, tablespaces)))
+  }
+  const args = globalsArguments(request.access, { verifiers: server.superuser })
+  return programJob(request, artifact, 'pg_dumpall', args)
 }
 
 function largeObjectJob(request: ReadingRequest): Job {

@@ -27,6 +27,7 @@ export interface SourceRequest {
   readonly name: string
   readonly access: ServerAccess
   readonly jobs: 'auto' | number
+  readonly globals: 'used' | 'all'
 }
 
 export interface BackupRequest extends Omit<SealingKeysRequest, 'source' | 'repository'> {
@@ -156,6 +157,7 @@ async function readAll(
     access: request.source.access,
     applicationName: `coffre ${request.source.name}`,
     lockTimeoutMs,
+    globals: request.source.globals,
     snapshot,
     lost: heartbeat.lost,
     writer,

@@ -42,6 +42,19 @@ export async function readDatabase(session: PsqlSession, versionNumber: number):
   return z.custom<InventoryDatabase>((value) => typeof value === 'object' && value !== null).parse(row)
 }
 
+const tablespaceRow = z.object({ name: z.string(), owner: z.string(), location: z.string() })
+export type Tablespace = z.infer<typeof tablespaceRow>
+
+/** Those somebody made, that the database or something in it lies in. */
+export async function readTablespaces(session: PsqlSession): Promise<readonly Tablespace[]> {
+  const rows = await session.query(`
+    SELECT s.spcname AS name, pg_catalog.pg_get_userbyid(s.spcowner) AS owner, pg_catalog.pg_tablespace_location(s.oid) AS location
+    FROM pg_catalog.pg_tablespace s WHERE s.oid >= 16384
+      AND s.oid IN (SELECT d.dattablespace FROM pg_catalog.pg_database d WHERE ${thisDatabase} UNION SELECT reltablespace FROM pg_catalog.pg_class)
+    ORDER BY 1`)
+  return rows.map((row) => tablespaceRow.parse(row))
+}
+
 /** Those somebody made: what every database has from the start, plpgsql, is no part of a dump. */
 export async function readExtensions(session: PsqlSession): Promise<readonly InventoryExtension[]> {
   const rows = await session.query(

@@ -23,15 +23,20 @@ export async function createMissingRoles(
   roles: readonly InventoryRole[],
 ): Promise<readonly InventoryRole[]> {
   const missing = await missingRoles(maintenance, roles)
-  const statements = [
-    ...missing.map(createRole),
-    ...missing.flatMap((role) => role.memberOf.map((membership) => grantMembership(role, membership))),
-    ...missing.flatMap(({ name, comment }) =>
+  const statements = roleStatements(missing)
+  if (statements.length > 0) await maintenance.execute(['BEGIN', ...statements, 'COMMIT'].join(';\n'))
+  return missing
+}
+
+/** Roles with their passwords, then memberships, then comments. */
+export function roleStatements(roles: readonly InventoryRole[]): readonly string[] {
+  return [
+    ...roles.map(createRole),
+    ...roles.flatMap((role) => role.memberOf.map((membership) => grantMembership(role, membership))),
+    ...roles.flatMap(({ name, comment }) =>
       comment === null ? [] : [`COMMENT ON ROLE ${quoteIdentifier(name)} IS ${quoteLiteral(comment)}`],
     ),
   ]
-  if (statements.length > 0) await maintenance.execute(['BEGIN', ...statements, 'COMMIT'].join(';\n'))
-  return missing
 }
 
 /** What a role's own settings are set by; one that this server refuses is no reason to have no database. */
@@ -73,5 +78,7 @@ function createRole(role: InventoryRole): string {
     role.connectionLimit === -1 ? '' : `CONNECTION LIMIT ${role.connectionLimit}`,
     role.validUntil === null ? '' : `VALID UNTIL ${quoteLiteral(role.validUntil)}`,
     role.passwordVerifier === null ? '' : `PASSWORD ${quoteLiteral(role.passwordVerifier)}`,
-  ].join(' ')
+  ]
+    .filter((word) => word !== '')
+    .join(' ')
 }

@@ -13,7 +13,13 @@ import type {
   InventoryRole,
   InventorySequence,
 } from '../model/inventory.ts'
-import { readDatabase, readExtensions, readSuperuserOnly } from './catalog-database.ts'
+import {
+  readDatabase,
+  readExtensions,
+  readSuperuserOnly,
+  readTablespaces,
+  type Tablespace,
+} from './catalog-database.ts'
 import { readRoles } from './catalog-roles.ts'
 import {
   countLargeObjects,
@@ -41,6 +47,7 @@ export interface SnapshotContent {
   readonly server: ServerFacts
   readonly database: InventoryDatabase
   readonly roles: readonly InventoryRole[]
+  readonly tablespaces: readonly Tablespace[]
   readonly extensions: readonly InventoryExtension[]
   readonly superuserOnly: Inventory['superuserOnly']
   /** Tables with rows of their own. */
@@ -227,6 +234,7 @@ async function readContent(
     server,
     database: await readDatabase(session, server.versionNumber),
     roles: await readRoles(session, server.versionNumber),
+    tablespaces: await readTablespaces(session),
     extensions,
     superuserOnly: await readSuperuserOnly(session),
     tables: tables.filter(({ kind }) => kind === 'r'),

@@ -49,7 +49,7 @@ ${postgres.server}). Every file here was found equal to what the backup's host h
 | --- | --- |
 | schema.dump | the definitions, as pg_restore reads them: \`pg_restore -l schema.dump\` lists them, \`pg_restore -f - schema.dump\` shows them as SQL |
 | rows/*.sql | the rows, as psql reads them; inventory.json says which file holds which tables |
-| globals.sql | every role of the old server, as pg_dumpall wrote them |
+| globals.sql | the roles and tablespaces of the old server, as SQL: to look things up, not to be run as a whole |
 | large-objects.dump | only where there are any; for pg_restore, after schema.dump |
 | inventory.json | every table with its columns, row count and digest; sequences; roles; the database's own properties |
 

@@ -63,9 +63,9 @@ ended 1 $?
 export const makeRoles = page(String.raw`## 4. Roles
 
 Makes the roles this database refers to, where they are missing, with the passwords, memberships and settings they had. A role
-that exists already stays as it is. The file globals.sql holds every role of the old server and its tablespaces, as pg_dumpall
-wrote them. Take single lines out of it where something is missing; running the whole of it would reset the passwords of roles
-that exist. A setting that this server does not know is told and left out.
+that exists already stays as it is. The file globals.sql holds the same roles as SQL, and the tablespaces; or all of the old
+server, as pg_dumpall wrote them, if the configuration asked for that. Take single lines out of it where something is missing;
+running the whole of what pg_dumpall wrote would reset the passwords of roles that exist. A setting that this server does not know is told and left out.
 
 ~~~sh
 (

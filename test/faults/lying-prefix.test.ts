@@ -22,7 +22,15 @@ before(async () => {
   await database.sql(`CREATE TABLE a AS SELECT n, md5(n::text) AS text FROM generate_series(1, 5000) n;
     SELECT lo_from_bytea(0, convert_to(repeat('large object ', 10000), 'UTF8'))`)
   workshop = await makeWorkshop({
-    sources: { shop: { database: database.name, user: 'postgres', run: [join(folder, 'behind')], jobs: 2 } },
+    sources: {
+      shop: {
+        database: database.name,
+        user: 'postgres',
+        run: [join(folder, 'behind')],
+        jobs: 2,
+        globals: 'all',
+      },
+    },
   })
 })
 after(async () => {

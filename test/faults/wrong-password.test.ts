@@ -39,7 +39,7 @@ after(async () => {
 })
 
 async function useUrl(secret: string | undefined): Promise<void> {
-  await workshop.configure({ sources: { shop: { url: urlWith(secret), jobs: 2 } } })
+  await workshop.configure({ sources: { shop: { url: urlWith(secret), jobs: 2, globals: 'all' } } })
 }
 
 /** As libpq reads it: colons and backslashes escaped. */

@@ -230,7 +230,7 @@ for (const algorithm of ['zstd', 'gzip'] as const) {
       } else if (name.startsWith('inventory')) {
         assert.equal((JSON.parse(plain.toString()) as { backup: unknown }).backup, id)
       } else {
-        assert.match(plain.toString(), /CREATE ROLE postgres/)
+        assert.match(plain.toString(), /CREATE ROLE "?postgres"?/)
       }
     }
   })

@@ -59,7 +59,7 @@ test('a database without a TCP port goes round through its command prefix, and t
   await using database = await makeDatabase('hidden', cluster.server)
   await loadDemo(database, { scale: 0.02, roles: true })
   await using prefix = await makePrefix(cluster.socketFolder)
-  const source = { database: database.name, user: 'postgres', run: [prefix.command], jobs: 2 }
+  const source = { database: database.name, user: 'postgres', run: [prefix.command], jobs: 2, globals: 'all' }
   await using workshop = await makeWorkshop({ sources: { hidden: source }, env: prefix.environment })
 
   await workshop.json(['backup'])

@@ -73,6 +73,7 @@ compression: {algorithm: gzip, level: 9}
       user: 'app',
     },
     jobs: 3,
+    globals: 'used',
   })
   const other = config.sources.get('other')
   assert.ok(other?.access.kind === 'url')
@@ -124,6 +125,7 @@ test('what is left out has its default', () => {
     name: 'app',
     access: { kind: 'prefix', run: [], database: 'app', user: undefined },
     jobs: 'auto',
+    globals: 'used',
   })
   assert.deepEqual(s3Of(config), {
     provider: 'ovh',

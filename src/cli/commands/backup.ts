@@ -18,7 +18,7 @@ export async function backupCommand(session: Session, names: readonly string[]):
   for (const source of sources) {
     try {
       const result = await backup(session.context, {
-        source: { name: source.name, access: sourceAccess(source), jobs: source.jobs },
+        source: { ...source, access: sourceAccess(source) },
         repository,
         signingKey,
         pins: config.recipients.map(({ fingerprint }) => fingerprint),

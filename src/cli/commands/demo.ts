@@ -172,7 +172,7 @@ async function makeBackup(
   reader: GeneratedKey,
 ): Promise<BackupResult> {
   return await backup(session.context, {
-    source: { name: 'buildings', access: cluster.access(demoDatabase), jobs: 'auto' },
+    source: { name: 'buildings', access: cluster.access(demoDatabase), jobs: 'auto', globals: 'used' },
     repository,
     signingKey: await readSigningKey(Buffer.from(trust.host.secretKey)),
     pins: [reader.fingerprint],
