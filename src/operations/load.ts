@@ -1,19 +1,15 @@
 /**
- * Fills a staging database from an opened backup: definitions by pg_restore, rows by COPY on the lanes, sequence values
- * by statements composed from the inventory, large objects by pg_restore. No SQL text from an artifact is executed.
+ * Fills a staging database from an opened backup: rows by COPY on the lanes, sequence values by statements composed from the
+ * inventory. Definitions and large objects are `load-definitions.ts`. No SQL text from an artifact is executed.
  */
-import type { FileHandle } from 'node:fs/promises'
 import { CoffreError } from '../errors.ts'
 import type { Inventory } from '../model/inventory.ts'
 import type { Artifact } from '../model/manifest.ts'
 import type { LaneConnection } from '../pipeline/lane-tasks.ts'
 import { laneAccess, type Lanes } from '../pipeline/lanes.ts'
-import { startClient, writeTo } from '../postgres/client-tools.ts'
 import type { ServerAccess } from '../postgres/conninfo.ts'
-import { restoreArguments } from '../postgres/definitions.ts'
 import { PsqlSession } from '../postgres/psql-session.ts'
 import { setSequenceStatement, type TableRows } from '../postgres/row-statements.ts'
-import { openUnlinkedFile } from '../postgres/unlinked-file.ts'
 import type { Context } from './context.ts'
 import type { OpenedBackup } from './opened-backup.ts'
 import type { Selection } from './restore-selection.ts'
@@ -61,104 +57,6 @@ export function rowsOf(inventory: Inventory, index: number): TableRows {
     condition: table.extension?.condition ?? '',
     encoding: inventory.database.encoding,
   }
-}
-
-/** The definitions, readable as often as needed: from a nameless file where pg_restore runs here, else streamed anew. */
-export interface SchemaArchive extends AsyncDisposable {
-  readonly artifact: Artifact
-  readonly file: FileHandle | undefined
-  readonly useList: FileHandle | undefined
-}
-
-export async function openSchemaArchive({ access, opened, selection }: LoadTarget): Promise<SchemaArchive> {
-  const [artifact] = opened.artifacts('schema')
-  if (artifact === undefined) throw new CoffreError('ERR_FORMAT', 'the backup has no definitions')
-  const opening = new AsyncDisposableStack()
-  const disposable = (file: FileHandle | undefined, useList: FileHandle | undefined): SchemaArchive => {
-    const open = opening.move()
-    return { artifact, file, useList, [Symbol.asyncDispose]: () => open.disposeAsync() }
-  }
-  if (access.prefix.length > 0) return disposable(undefined, undefined)
-  try {
-    const file = opening.use(await openUnlinkedFile())
-    for await (const bytes of opened.plain(artifact)) await file.writeFile(bytes)
-    if (selection === undefined) return disposable(file, undefined)
-    const useList = opening.use(await openUnlinkedFile())
-    await useList.writeFile(selection.useList)
-    return disposable(file, useList)
-  } finally {
-    await opening.disposeAsync()
-  }
-}
-
-/** Indexes and constraints are built in parallel where pg_restore can seek in the archive. */
-export async function loadDefinitions(
-  target: LoadTarget,
-  { artifact, file, useList }: SchemaArchive,
-  section: 'pre-data' | 'post-data',
-): Promise<void> {
-  if (file === undefined) {
-    await feedRestore(target, artifact, section)
-    return
-  }
-  const jobs = section === 'post-data' ? target.jobs : 1
-  const { tablespaces } = target
-  const args = restoreArguments(accessFor(target, section), {
-    section,
-    jobs,
-    archive: '/dev/fd/4',
-    tablespaces,
-    useList: useList && '/dev/fd/5',
-  })
-  const { environment, signal } = target.context
-  const client = await startClient(target.access, 'pg_restore', args, {
-    environment,
-    signal,
-    file,
-    secondFile: useList,
-  })
-  client.stdin.end()
-  client.stdout.resume()
-  await client.done
-}
-
-/** Before, there are no event triggers but those of an extension, which may need them to install itself. */
-function accessFor({ access, silentAccess }: LoadTarget, section: string): ServerAccess {
-  return section === 'post-data' ? silentAccess : access
-}
-
-/** All of them, or none where only a part is restored: nobody knows which rows they belong to. */
-export async function loadLargeObjects(target: LoadTarget): Promise<void> {
-  if (target.selection !== undefined) return
-  for (const artifact of target.opened.artifacts('large-objects')) await feedRestore(target, artifact, 'data')
-}
-
-async function feedRestore(
-  target: LoadTarget,
-  artifact: Artifact,
-  section: 'pre-data' | 'data' | 'post-data',
-): Promise<void> {
-  const { tablespaces } = target
-  const args = restoreArguments(accessFor(target, section), {
-    section,
-    jobs: 1,
-    archive: undefined,
-    tablespaces,
-  })
-  const { environment, signal } = target.context
-  const client = await startClient(target.access, 'pg_restore', args, { environment, signal })
-  client.stdout.resume()
-  try {
-    for await (const bytes of target.opened.plain(artifact)) {
-      // pg_restore may end before it has read everything; its status then says whether that was right.
-      if (!(await writeTo(client, bytes))) break
-    }
-  } catch (error) {
-    client.kill()
-    throw error
-  }
-  client.stdin.end()
-  await client.done
 }
 
 interface RowArtifact {

@@ -7,9 +7,8 @@ import type { Inventory } from '../model/inventory.ts'
 import { parseListing, type ArchiveEntry } from '../postgres/archive-listing.ts'
 import { ArchiveNames } from '../postgres/archive-names.ts'
 import { selectEntries } from '../postgres/archive-selection.ts'
-import { collectClient } from '../postgres/client-tools.ts'
+import { collectOutput, startClient, writeTo } from '../postgres/client-tools.ts'
 import type { ServerAccess } from '../postgres/conninfo.ts'
-import { openUnlinkedFile } from '../postgres/unlinked-file.ts'
 import type { Context } from './context.ts'
 import type { OpenedBackup } from './opened-backup.ts'
 
@@ -33,20 +32,13 @@ export interface Selection {
 
 const listingLimitBytes = 512 * 1024 * 1024
 
-/** Throws ERR_USAGE where nothing, or more than one thing, has a name, and behind a command prefix. */
+/** Throws ERR_USAGE where nothing, or more than one thing, has a name. */
 export async function select(
   context: Context,
   opened: OpenedBackup,
   access: ServerAccess,
   { inventory, names }: { readonly inventory: Inventory; readonly names: RestoreNames },
 ): Promise<Selection> {
-  if (access.prefix.length > 0) {
-    throw new CoffreError(
-      'ERR_USAGE',
-      '--table and --schema do not go through a command prefix: pg_restore there cannot be given a list',
-      { hint: 'use --to URL; or restore all of it through the prefix, under a new name' },
-    )
-  }
   const entries = parseListing(await readListing(context, opened, access))
   const listing = new ArchiveNames(entries, inventory)
   const wanted = {
@@ -84,13 +76,18 @@ async function readListing(context: Context, opened: OpenedBackup, access: Serve
   const [artifact] = opened.artifacts('schema')
   if (artifact === undefined) throw new CoffreError('ERR_FORMAT', 'the backup has no definitions')
   const { environment, signal } = context
-  const file = await openUnlinkedFile()
+  const client = await startClient(access, 'pg_restore', ['--list', '--verbose'], { environment, signal })
+  const listing = collectOutput(client, listingLimitBytes)
+  listing.catch(() => undefined)
   try {
-    for await (const bytes of opened.plain(artifact)) await file.writeFile(bytes)
-    const options = { environment, signal, file, limitBytes: listingLimitBytes }
-    const args = ['--list', '--verbose', '/dev/fd/4']
-    return (await collectClient(access, 'pg_restore', args, options)).toString('utf8')
-  } finally {
-    await file.close()
+    for await (const bytes of opened.plain(artifact)) {
+      // A list needs only the archive's beginning.
+      if (!(await writeTo(client, bytes))) break
+    }
+  } catch (error) {
+    client.kill()
+    throw error
   }
+  client.stdin.end()
+  return (await listing).toString('utf8')
 }

@@ -27,13 +27,8 @@ import { compareWithInventory } from './compare-with-inventory.ts'
 import { checkRestoreVersions } from './check-versions.ts'
 import type { Context } from './context.ts'
 import { findBackupToRestore, type FreshSelector } from './find-backup.ts'
-import {
-  loadDefinitions,
-  loadLargeObjects,
-  loadRowArtifacts,
-  openSchemaArchive,
-  type LoadTarget,
-} from './load.ts'
+import { loadDefinitions, loadLargeObjects, openSchemaArchive } from './load-definitions.ts'
+import { loadRowArtifacts, type LoadTarget } from './load.ts'
 import { OpenedBackup } from './opened-backup.ts'
 import { checkPlace, settleReplaced, undo, type Replace } from './restore-place.ts'
 import { select, type RestoreNames, type Selection } from './restore-selection.ts'

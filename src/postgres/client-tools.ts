@@ -48,6 +48,8 @@ export interface StartOptions {
   readonly file?: FileHandle | undefined
   /** The same as /dev/fd/5. */
   readonly secondFile?: FileHandle | undefined
+  /** Words of a command that becomes the program. */
+  readonly wrap?: readonly string[] | undefined
 }
 
 /** What is kept of stderr's beginning, and of its end. */
@@ -61,7 +63,7 @@ export async function startClient(
 ): Promise<ClientProcess> {
   options.signal?.throwIfAborted()
   const passfile = await passwordFile(access)
-  const [command = program, ...words] = [...access.prefix, program, ...args]
+  const [command = program, ...words] = [...access.prefix, ...(options.wrap ?? []), program, ...args]
   try {
     const child = spawn(command, words, {
       env: { ...options.environment, ...(passfile === undefined ? {} : { PGPASSFILE: '/dev/fd/3' }) },
@@ -169,13 +171,18 @@ export async function collectClient(
 ): Promise<Buffer> {
   const client = await startClient(access, program, args, options)
   client.stdin.end()
+  return await collectOutput(client, options.limitBytes)
+}
+
+/** All that a program writes until it ends with status 0, at most `limitBytes`. */
+export async function collectOutput(client: ClientProcess, limitBytes: number): Promise<Buffer> {
   const parts: Buffer[] = []
+  let sizeBytes = 0
   for await (const part of readToEnd(client)) {
     parts.push(part)
-    if (parts.reduce((sum, bytes) => sum + bytes.length, 0) > options.limitBytes) {
-      client.kill()
-      throw new CoffreError('ERR_PROGRAM', `${program} wrote more than ${options.limitBytes} bytes`)
-    }
+    sizeBytes += part.length
+    if (sizeBytes > limitBytes)
+      throw new CoffreError('ERR_PROGRAM', `a client program wrote more than ${limitBytes} bytes`)
   }
   return Buffer.concat(parts)
 }
