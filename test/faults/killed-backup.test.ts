@@ -216,7 +216,11 @@ for (const program of ['psql', 'pg_dump'] as const) {
     await assertNothingStays(async (held) => {
       const child = descendantsOf(held.child.pid ?? 0).findLast(({ name }) => name === program)
       process.kill(child?.pid ?? assert.fail(`${program} does not run`), 'SIGKILL')
-      assertFailed(await held.ended, 1, new RegExp(`error: (the table .* could not be read: )?${program} ended with SIGKILL`))
+      assertFailed(
+        await held.ended,
+        1,
+        new RegExp(`error: (the table .* could not be read: )?${program} ended with SIGKILL`),
+      )
     })
   })
 }
