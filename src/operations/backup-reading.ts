@@ -137,14 +137,13 @@ function programJob(
   }
 }
 
-/** Password verifiers are in pg_authid, which only superusers read. */
 function globalsJob(request: ReadingRequest): Job {
   const artifact = { kind: 'globals', name: `globals.sql.${request.suffix}.gpg` } as const
   const { roles, tablespaces, server } = request.snapshot.content
   if (request.globals === 'used') {
     return () => request.writer.fromBytes(artifact, Buffer.from(globalsScript(roles, tablespaces)))
   }
-  const args = globalsArguments(request.access, { verifiers: server.superuser })
+  const args = globalsArguments(request.access, { verifiers: server.readsVerifiers })
   return programJob(request, artifact, 'pg_dumpall', args)
 }
 

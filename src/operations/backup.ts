@@ -1,5 +1,5 @@
 /**
- * backup: one complete backup of one source, or none. Lease, snapshot, everything read in it at once and sealed as it
+ * backup: one complete backup of one source, or none. Preflight, lease, snapshot, everything read in it at once and sealed as it
  * streams, inventory, signature, manifest. Whatever fails before the manifest leaves debris and no backup.
  */
 import { randomBytes } from 'node:crypto'
@@ -21,6 +21,7 @@ import { ArtifactWriter } from './artifact-writer.ts'
 import { composeInventory, readEverything, type ReadBackup } from './backup-reading.ts'
 import { checkDumpVersions } from './check-versions.ts'
 import type { Context } from './context.ts'
+import { preflight } from './preflight.ts'
 import { sealingKeys, type SealingKeys, type SealingKeysRequest } from './sealing-keys.ts'
 
 export interface SourceRequest {
@@ -77,6 +78,15 @@ async function makeBackup(context: Context, request: BackupRequest): Promise<Omi
   const startedAt = context.now()
   const { source, repository } = request
   const keys = await sealingKeys(context, { ...request, source: source.name })
+  const options = { environment: context.environment, signal: context.signal }
+  const applicationName = `coffre ${source.name}`
+  context.emit({ type: 'stage', stage: 'connecting' })
+  const access = await preflight(context, source.access, {
+    ...options,
+    applicationName,
+    jobs: jobsOf(context, source),
+  })
+  const { pgDump } = await checkDumpVersions(context, access, applicationName)
   await using lease = await Lease.acquire(repository.store, {
     source: source.name,
     holder: context.holder,
@@ -86,28 +96,13 @@ async function makeBackup(context: Context, request: BackupRequest): Promise<Omi
   if (lease.killedBefore !== undefined)
     context.emit({ type: 'note', message: `${lease.killedBefore} was killed: its lease is taken over` })
   const previous = await newestBackup(context, repository, source.name)
-  const options = { environment: context.environment, signal: context.signal }
-  context.emit({ type: 'stage', stage: 'connecting' })
-  const { pgDump } = await checkDumpVersions(context, source.access, `coffre ${source.name}`)
   context.emit({ type: 'stage', stage: 'snapshot' })
-  await using snapshot = await SourceSnapshot.take(source.access, {
+  await using snapshot = await SourceSnapshot.take(access, {
     ...options,
-    applicationName: `coffre ${source.name}`,
+    applicationName,
     lockTimeoutMs,
   })
-  for (const message of snapshot.content.doubts) {
-    context.emit({
-      type: 'warning',
-      message,
-      hint: 'keep a dump of these by other means as well',
-    })
-  }
-  if (!snapshot.content.server.refusesViews) {
-    context.emit({
-      type: 'note',
-      message: 'this server is older than August 2024: update it (CVE-2024-7348)',
-    })
-  }
+  sayDoubts(context, snapshot)
   const snapshotTime = believableTime(context, snapshot.takenAt)
   const id = newBackupId(snapshotTime, randomBytes(4))
   await using writer = new ArtifactWriter({
@@ -117,7 +112,7 @@ async function makeBackup(context: Context, request: BackupRequest): Promise<Omi
     compression: request.compression,
     signal: context.signal,
   })
-  const read = await readAll(context, request, snapshot, writer)
+  const read = await readAll(context, { ...request, source: { ...source, access } }, snapshot, writer)
   await snapshot.assertAlive()
   context.emit({ type: 'stage', stage: 'inventory' })
   const inventory = encodeJson(composeInventory(snapshot, read, { backup: id, source: source.name }))
@@ -143,15 +138,34 @@ async function makeBackup(context: Context, request: BackupRequest): Promise<Omi
   return summarize(await commit(context, repository, manifest, keys), read)
 }
 
+function jobsOf(context: Context, { jobs }: SourceRequest): number {
+  return jobs === 'auto' ? context.cores : jobs
+}
+
+function sayDoubts(context: Context, snapshot: SourceSnapshot): void {
+  for (const message of snapshot.content.doubts) {
+    context.emit({
+      type: 'warning',
+      message,
+      hint: 'keep a dump of these by other means as well',
+    })
+  }
+  if (!snapshot.content.server.refusesViews) {
+    context.emit({
+      type: 'note',
+      message: 'this server is older than August 2024: update it (CVE-2024-7348)',
+    })
+  }
+}
+
 async function readAll(
   context: Context,
   request: BackupRequest,
   snapshot: SourceSnapshot,
   writer: ArtifactWriter,
 ): Promise<ReadBackup> {
-  const jobs = request.source.jobs === 'auto' ? context.cores : request.source.jobs
   using heartbeat = new Heartbeat(() => snapshot.assertAlive(), heartbeatMs)
-  await using lanes = new Lanes(jobs, context.signal)
+  await using lanes = new Lanes(jobsOf(context, request.source), context.signal)
   return await readEverything(context.emit, {
     environment: context.environment,
     access: request.source.access,

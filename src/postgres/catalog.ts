@@ -42,6 +42,9 @@ export const extensionOf = `LEFT JOIN LATERAL (
     SELECT e.extname, e.extcondition[pg_catalog.array_position(e.extconfig, c.oid)] AS condition
     FROM pg_catalog.pg_extension e WHERE c.oid = ANY (e.extconfig)) x ON true`
 
+/** A standby has no rows of what is unlogged (PostgreSQL documentation, 27.4.1 Hot Standby, User's Overview). */
+const readable = `(c.relpersistence = 'p' OR c.relpersistence = 'u' AND NOT pg_catalog.pg_is_in_recovery())`
+
 export const userSchema = `n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'`
 
 /**
@@ -87,7 +90,7 @@ const tablesQuery = `
   FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
     LEFT JOIN pg_catalog.pg_am am ON am.oid = c.relam ${extensionOf}
     LEFT JOIN through t ON t.root = CASE WHEN c.relkind = 'p' OR c.relispartition THEN pg_catalog.pg_partition_root(c.oid)::pg_catalog.oid END
-  WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't' AND ${userSchema}
+  WHERE c.relkind IN ('r', 'p') AND ${readable} AND ${userSchema}
     AND (x.extname IS NOT NULL OR NOT ${members('pg_catalog.pg_class')})
   ORDER BY n.nspname, c.relname`
 
@@ -113,7 +116,7 @@ export async function readSequences(session: PsqlSession): Promise<readonly Inve
     await session.query(`
       SELECT n.nspname AS schema, c.relname AS name FROM pg_catalog.pg_class c
         JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace ${extensionOf}
-      WHERE c.relkind = 'S' AND c.relpersistence <> 't' AND ${userSchema}
+      WHERE c.relkind = 'S' AND ${readable} AND ${userSchema}
         AND (x.extname IS NOT NULL OR NOT ${members('pg_catalog.pg_class')})
       ORDER BY n.nspname, c.relname`)
   ).map((row) => nameRow.parse(row))
@@ -147,6 +150,8 @@ const serverRow = z.object({
   startedAt: z.string(),
   encoding: z.string(),
   superuser: z.boolean(),
+  /** Whether pg_authid can be read, where password verifiers are: by superusers, and by pg_read_all_data. */
+  readsVerifiers: z.boolean(),
   inRecovery: z.boolean(),
   refusesViews: z.boolean(),
 })
@@ -157,7 +162,8 @@ export async function readServer(session: PsqlSession): Promise<ServerFacts> {
     SELECT pg_catalog.current_setting('server_version') AS version, pg_catalog.current_setting('server_version_num')::int AS "versionNumber",
       (SELECT system_identifier::pg_catalog.text FROM pg_catalog.pg_control_system()) AS "systemIdentifier",
       pg_catalog.pg_postmaster_start_time()::pg_catalog.text AS "startedAt", pg_catalog.current_setting('server_encoding') AS encoding,
-      pg_catalog.current_setting('is_superuser')::bool AS superuser, pg_catalog.pg_is_in_recovery() AS "inRecovery",
+      pg_catalog.current_setting('is_superuser')::bool AS superuser,
+      pg_catalog.has_table_privilege('pg_catalog.pg_authid', 'SELECT') AS "readsVerifiers", pg_catalog.pg_is_in_recovery() AS "inRecovery",
       EXISTS (SELECT FROM pg_catalog.pg_settings WHERE name = 'restrict_nonsystem_relation_kind') AS "refusesViews"`)
   return serverRow.parse(row)
 }
@@ -168,22 +174,23 @@ export async function readServer(session: PsqlSession): Promise<ServerFacts> {
  */
 export async function readDoubts(session: PsqlSession, server: ServerFacts): Promise<readonly string[]> {
   const [row] = await session.query(`
-    SELECT (SELECT count(*) FROM pg_catalog.pg_subscription s JOIN pg_catalog.pg_database d ON d.oid = s.subdbid
-        WHERE d.datname = pg_catalog.current_database()) AS subscriptions,
-      (SELECT count(*) FROM pg_catalog.pg_user_mappings) AS mappings,
+    SELECT (SELECT pg_catalog.string_agg(pg_catalog.quote_ident(s.subname), ', ' ORDER BY s.subname) FROM pg_catalog.pg_subscription s
+        JOIN pg_catalog.pg_database d ON d.oid = s.subdbid WHERE d.datname = pg_catalog.current_database()) AS subscriptions,
+      (SELECT pg_catalog.string_agg(pg_catalog.format('%I for %I', m.srvname, m.usename), ', ' ORDER BY m.srvname, m.usename)
+        FROM pg_catalog.pg_user_mappings m WHERE m.umoptions IS NULL) AS mappings,
       (SELECT count(*) FROM pg_catalog.pg_partitioned_table p JOIN pg_catalog.pg_opclass o ON o.oid = ANY (p.partclass::pg_catalog.oid[])
         WHERE p.partstrat = 'h' AND o.opcintype = 'anyenum'::pg_catalog.regtype
           AND pg_catalog.pg_partition_root(p.partrelid)::pg_catalog.oid NOT IN (${throughRoot})) AS "enumHashes"`)
   const counts = z
-    .object({ subscriptions: z.number(), mappings: z.number(), enumHashes: z.number() })
+    .object({ subscriptions: z.string().nullable(), mappings: z.string().nullable(), enumHashes: z.number() })
     .parse(row)
   const { subscriptions, mappings, enumHashes } = counts
   return [
-    ...(subscriptions > 0 && !server.superuser
-      ? [`${subscriptions} subscriptions are left out (not a superuser)`]
+    ...(subscriptions !== null && !server.superuser
+      ? [`subscriptions are left out, since only a superuser may read them: ${subscriptions}`]
       : []),
-    ...(mappings > 0 && !server.superuser
-      ? [`${mappings} user mappings may lack their options (not a superuser)`]
+    ...(mappings !== null && !server.superuser
+      ? [`user mappings lose the options they may have, which this role may not read: ${mappings}`]
       : []),
     ...(enumHashes > 0
       ? [

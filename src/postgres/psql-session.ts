@@ -48,6 +48,21 @@ export class PsqlSession {
 
   /** Connects and applies the settings. Throws ERR_CONNECT or ERR_PROGRAM. */
   static async open(access: ServerAccess, options: SessionOptions): Promise<PsqlSession> {
+    const session = await PsqlSession.connect(access, options)
+    try {
+      await session.prepare()
+    } catch (error) {
+      session.kill()
+      throw error
+    }
+    return session
+  }
+
+  /**
+   * Connects and changes nothing: behind a pooler, settings would stay in a connection that others use next. Nothing but
+   * facts may be read before `prepare()`.
+   */
+  static async connect(access: ServerAccess, options: SessionOptions): Promise<PsqlSession> {
     const conninfo = formatConninfo(access, {
       application_name: options.applicationName,
       client_encoding: 'UTF8',
@@ -68,14 +83,13 @@ export class PsqlSession {
       conninfo,
     ]
     const session = new PsqlSession(await startClient(access, 'psql', args, options))
-    try {
-      session.#restrict()
-      await session.execute(sessionSettings)
-    } catch (error) {
-      session.kill()
-      throw error
-    }
+    session.#restrict()
     return session
+  }
+
+  /** Applies the settings that every value is read and written under. */
+  async prepare(): Promise<void> {
+    await this.execute(sessionSettings)
   }
 
   get pid(): number | undefined {
@@ -97,6 +111,23 @@ export class PsqlSession {
     for await (const bytes of this.copyTo(`COPY (${rows}) TO STDOUT`)) parts.push(bytes)
     const lines = Buffer.concat(parts).toString('utf8').split('\n')
     return lines.filter((line) => line !== '').map((line) => JSON.parse(withoutEscapes(line)) as unknown)
+  }
+
+  /**
+   * One row, in a transaction of its own that leaves nothing behind in the server's session: for sessions that are not
+   * prepared. All of it is one message (PostgreSQL documentation, 55.2.2.1 Multiple Statements in a Simple Query), so that
+   * neither a time-out nor an isolation level of the database holds for any part of it.
+   */
+  async glance(select: string): Promise<unknown> {
+    this.#occupy()
+    const marker = this.#nextMarker()
+    // Whether a backslash stands for itself is a setting, too.
+    const end = `pg_catalog.chr(10) || pg_catalog.chr(92) || '${marker.slice(1)}'`
+    this.#client.stdin.write(`SET TRANSACTION ISOLATION LEVEL READ COMMITTED, NOT DEFERRABLE \\; SET LOCAL statement_timeout = 0 \\;
+      SELECT pg_catalog.row_to_json(q)::pg_catalog.text || ${end} FROM (${select}) AS q;\n`)
+    const parts: Buffer[] = []
+    for await (const bytes of this.#outputUpTo(Buffer.from(`${marker}\n`))) parts.push(bytes)
+    return JSON.parse(Buffer.concat(parts).toString('utf8'))
   }
 
   /** The output of one statement (COPY … TO STDOUT), in chunks as psql writes them, without the end marker. */
@@ -167,9 +198,13 @@ export class PsqlSession {
     this.#busy = true
   }
 
-  #sendMarker(): Buffer {
+  #nextMarker(): string {
     this.#statements += 1
-    const marker = `\\.${this.#nonce}-${this.#statements}`
+    return `\\.${this.#nonce}-${this.#statements}`
+  }
+
+  #sendMarker(): Buffer {
+    const marker = this.#nextMarker()
     this.#client.stdin.write(`SELECT '${marker}';\n`)
     return Buffer.from(`${marker}\n`)
   }

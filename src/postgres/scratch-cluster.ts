@@ -154,7 +154,7 @@ async function serverPrograms(environment: ClientEnvironment): Promise<string> {
 }
 
 /** Whom a server that refuses root is run as; undefined where we are not root. */
-async function ordinaryUser(): Promise<OrdinaryUser | undefined> {
+export async function ordinaryUser(): Promise<OrdinaryUser | undefined> {
   const status = await readFile('/proc/self/status', 'utf8').catch(() => '')
   if (!/^Uid:\s+\d+\s+0\s/m.test(status)) return undefined
   const users = (await readFile('/etc/passwd', 'utf8')).split('\n').map((line) => line.split(':'))

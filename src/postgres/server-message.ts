@@ -18,6 +18,16 @@ const rules: readonly Rule[] = [
     hint: 'this psql lacks the fix of August 2025 against hostile servers: update it (14.19, 15.14, 16.10, 17.6 or newer)',
   },
   {
+    matches: /conflict with recovery/,
+    code: 'ERR_POSTGRES',
+    hint: 'the standby needed what was being read: set hot_standby_feedback = on there, or raise max_standby_streaming_delay, or back up from the primary',
+  },
+  {
+    matches: /query_wait_timeout|statement pooling|no more connections allowed/,
+    code: 'ERR_CONNECT',
+    hint: 'a pooler is in between and lends too few connections, or not for long enough: connect to the server itself (port 5432, not 6432)',
+  },
+  {
     matches: /permission denied for database|too many connections|remaining connection slots/,
     code: 'ERR_CONNECT',
     hint: 'the server is up, but lets this role in no further: look at its CONNECT right and connection limits',

@@ -28,8 +28,8 @@ test('row security makes a backup fail; it never backs up the rows a role may se
     )
     await using workshop = await makeWorkshop({ sources: { secured: { url } } })
     const { code, message, hint } = await workshop.error(['backup'], 1)
-    assert.equal(code, 'ERR_POSTGRES')
-    assert.match(message, /row-level security policy for table "notes"/)
+    assert.equal(code, 'ERR_SOURCE')
+    assert.match(message, /row security would hide rows of public\.notes/)
     assert.match(hint, /BYPASSRLS/)
     assert.deepEqual(await workshop.json(['list']), { backups: [] })
 

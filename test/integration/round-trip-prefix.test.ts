@@ -77,7 +77,7 @@ test('a database without a TCP port goes round through its command prefix, and t
 
   await workshop.configure({ sources: { hidden: { ...source, run: undefined } } })
   const { code, message } = await workshop.error(['backup'], 1)
-  assert.deepEqual([code, message], ['ERR_PROGRAM', 'cannot start pg_dump: there is no such program'])
+  assert.deepEqual([code, message], ['ERR_PROGRAM', 'cannot start psql: there is no such program'])
 })
 
 test('a part of a backup comes through a prefix; without a shell behind it only the whole does, and more slowly', async () => {

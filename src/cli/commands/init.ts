@@ -7,6 +7,7 @@ import { CoffreError } from '../../errors.ts'
 import { readRecipient } from '../../openpgp/keys.ts'
 import { checkDumpVersions } from '../../operations/check-versions.ts'
 import { init, type InitKeys, type InitResult } from '../../operations/init.ts'
+import { reachOneServer } from '../../postgres/same-server.ts'
 import { readKeyFile, sourceAccess, type Session } from '../session.ts'
 
 export interface InitOptions {
@@ -181,7 +182,12 @@ function parse(session: Session, file: string, text: string): Config {
 
 async function testSource({ context }: Session, config: Config): Promise<void> {
   for (const source of config.sources.values()) {
-    const access = sourceAccess(source)
+    const options = {
+      environment: context.environment,
+      signal: context.signal,
+      applicationName: 'coffre init',
+    }
+    const access = await reachOneServer(sourceAccess(source), options)
     const { server, pgDump } = await checkDumpVersions(context, access, 'coffre init')
     context.emit({ type: 'note', message: `${source.name}: PostgreSQL ${server}, pg_dump ${pgDump}` })
   }
