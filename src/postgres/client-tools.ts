@@ -6,7 +6,7 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import type { FileHandle } from 'node:fs/promises'
-import type { Readable, Writable } from 'node:stream'
+import { PassThrough, pipeline, type Readable, type Writable } from 'node:stream'
 import { CoffreError } from '../errors.ts'
 import type { ServerAccess } from './conninfo.ts'
 import { classifyFailure, lostPart, warningsIn } from './server-message.ts'
@@ -19,6 +19,7 @@ export type ClientProgram = 'psql' | 'pg_dump' | 'pg_dumpall' | 'pg_restore' | '
 
 export interface ClientProcess {
   readonly stdin: Writable
+  /** Kept until somebody reads it, also when the program has ended by then. */
   readonly stdout: Readable
   /** Resolves when the program ended with status 0; otherwise rejects. Always awaited by whoever started it. */
   readonly done: Promise<void>
@@ -91,9 +92,12 @@ async function passwordFile(access: ServerAccess): Promise<FileHandle | undefine
 }
 
 function watch(child: ChildProcess, program: ClientProgram, signal: AbortSignal | undefined): ClientProcess {
-  const { stdin, stdout, stderr } = child
-  if (stdin === null || stdout === null || stderr === null)
+  const { stdin, stdout: pipe, stderr } = child
+  if (stdin === null || pipe === null || stderr === null)
     throw new CoffreError('ERR_INTERNAL', `${program} has no pipes`)
+  // When a child exits, Node throws away what it wrote and nobody reads yet. How it ended is told by `done`.
+  const stdout = pipeline(pipe, new PassThrough(), () => undefined)
+  stdout.on('error', () => undefined)
   const said = keepEnds(stderr)
   const kill = (): void => {
     child.kill('SIGTERM')
