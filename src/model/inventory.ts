@@ -121,6 +121,11 @@ const inventorySchema = z.strictObject({
   superuserOnly: z.array(z.strictObject({ kind: text, name })),
   tables: z.array(table),
   sequences: z.array(sequence),
+  /** Tables that a standby has no rows of, being unlogged: defined, and empty after a restore. Absent where there are none. */
+  rowsNotRead: z
+    .array(z.strictObject({ schema: name, name }))
+    .min(1)
+    .optional(),
   /** The large objects' content as one digest over (oid, position, bytes); null where there are none. */
   largeObjects: z.strictObject({ objects: count, ...digested }).nullable(),
   rowArtifacts: z.array(z.strictObject({ name: z.string(), blocks: z.array(block), sequences: z.boolean() })),
@@ -131,6 +136,7 @@ export type InventoryTable = z.infer<typeof table>
 export type InventorySequence = z.infer<typeof sequence>
 export type InventoryDatabase = z.infer<typeof database>
 export type InventoryRole = z.infer<typeof role>
+export type InventoryTableName = Pick<InventoryTable, 'schema' | 'name'>
 export type InventoryExtension = Inventory['extensions'][number]
 
 /** Throws ERR_FORMAT. The bytes must already have been found equal to the signed manifest's digests. */

@@ -22,7 +22,7 @@ import {
 } from '../postgres/row-statements.ts'
 import { explainLockError } from '../postgres/lock-conflicts.ts'
 import type { PsqlSession } from '../postgres/psql-session.ts'
-import { isLockRefused, type SourceSnapshot } from '../postgres/source-snapshot.ts'
+import { isLockRefused, isSnapshotGone, type SourceSnapshot } from '../postgres/source-snapshot.ts'
 import type { ArtifactName, ArtifactWriter } from './artifact-writer.ts'
 import type { Emit } from '../observe/events.ts'
 import { RowProgress } from './row-progress.ts'
@@ -92,7 +92,12 @@ export async function readEverything(emit: Emit, request: ReadingRequest): Promi
           async (run: RunOnLane) => void (objects = await digestLargeObjects(request, run)),
         ]),
   ]
-  await request.lanes.each(jobs, (run, job) => job(run), request.lost)
+  await request.lanes
+    .each(jobs, (run, job) => job(run), request.lost)
+    .catch(async (error: unknown) => {
+      if (isSnapshotGone(error)) await request.snapshot.assertAlive()
+      throw error
+    })
   return {
     tables: tables.map((table, index) => inventoryTable(table, digestOf(index, tasks, sealed))),
     rowArtifacts: tasks.map((task, index) => ({
@@ -271,7 +276,7 @@ export function composeInventory(
   read: ReadBackup,
   named: { backup: string; source: string },
 ): Inventory {
-  const { server, database, roles, extensions, superuserOnly, sequences } = snapshot.content
+  const { server, database, roles, extensions, superuserOnly, sequences, rowsNotRead } = snapshot.content
   return {
     type: 'coffre-inventory',
     format: 1,
@@ -287,6 +292,7 @@ export function composeInventory(
     superuserOnly: [...superuserOnly],
     tables: [...read.tables],
     sequences: [...sequences],
+    ...(rowsNotRead.length > 0 ? { rowsNotRead: [...rowsNotRead] } : {}),
     largeObjects: read.largeObjects,
     rowArtifacts: read.rowArtifacts,
   }

@@ -59,7 +59,10 @@ function tableDifferences(
 ): { readonly differing: readonly string[]; readonly incomparable: readonly string[] } {
   const incomparable: string[] = []
   const expected = new Set(inventory.tables.map(tableKey))
-  const strangers = present.filter((key) => !expected.has(key))
+  const empty = new Set((inventory.rowsNotRead ?? []).map(tableKey))
+  const strangers = present.filter(
+    (key) => !expected.has(key) && !(empty.has(key) && digests.get(key)?.rows === 0),
+  )
   const differing = inventory.tables.flatMap((table) => {
     const key = tableKey(table)
     const found = digests.get(key)

@@ -13,6 +13,9 @@ export function tableKey(table: { readonly schema: string; readonly name: string
   return JSON.stringify([table.schema, table.name])
 }
 
+/** Rows without their columns. */
+const counted = { columns: [], partitioned: false, extension: null, rows: 0, digest: emptyRowDigest.digest }
+
 /** By `tableKey`; tables the inventory does not know are left out. */
 export async function digestTables(
   target: LoadTarget,
@@ -20,7 +23,8 @@ export async function digestTables(
 ): Promise<ReadonlyMap<string, RowDigest>> {
   const { lanes, context } = target
   const inventory = judgedInventory(target)
-  const known = new Map(inventory.tables.map((table) => [tableKey(table), table]))
+  const withoutRows = (inventory.rowsNotRead ?? []).map((table) => ({ ...table, ...counted }))
+  const known = new Map([...withoutRows, ...inventory.tables].map((table) => [tableKey(table), table]))
   const tasks = planRows(tables, { targetBytes: taskBytes })
   const totalBytes = tasks.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
   const sums = new Map<string, RowDigest>()

@@ -61,6 +61,9 @@ export async function select(
       sequences: inventory.sequences.filter((sequence) =>
         listing.find('SEQUENCE', sequence.schema, sequence.name).some(({ id }) => chosen.has(id)),
       ),
+      rowsNotRead: inventory.rowsNotRead?.filter(({ schema, name }) =>
+        listing.find('TABLE', schema, name).some(({ id }) => chosen.has(id)),
+      ),
       extensions: inventory.extensions.filter(({ name }) =>
         selected.entries.some(({ kind, text }) => kind === 'EXTENSION' && text.trim() === `- ${name}`),
       ),

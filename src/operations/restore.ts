@@ -20,6 +20,7 @@ import { createMissingRoles, missingRoles, roleSettingStatements } from '../post
 import type { Placement } from '../postgres/destination-server.ts'
 import { readServer, type ServerFacts } from '../postgres/catalog.ts'
 import type { PsqlSession } from '../postgres/psql-session.ts'
+import { quoteQualified } from '../postgres/quoting.ts'
 import { databaseOid, newStaging, renameIntoPlace, type Staging } from '../postgres/staging-database.ts'
 import type { Repository } from '../repository/repository.ts'
 import { majorOf } from '../postgres/version-rules.ts'
@@ -96,6 +97,7 @@ async function makeRestore(
   try {
     const selection = await selectionOf(context, request, opened, inventory)
     const judged = selection?.inventory ?? inventory
+    sayRowsNotRead(context, judged)
     const restoring = { staging, opened, inventory, selection, judged, maintenance }
     const prospects = await lookAhead(context, request, restoring)
     const done = request.dryRun
@@ -118,6 +120,15 @@ async function makeRestore(
   } finally {
     maintenance.kill()
   }
+}
+
+function sayRowsNotRead(context: Context, { rowsNotRead = [] }: Inventory): void {
+  if (rowsNotRead.length === 0) return
+  const names = rowsNotRead.map(({ schema, name }) => quoteQualified(schema, name)).join(', ')
+  context.emit({
+    type: 'note',
+    message: `the backup was made on a standby, which has no rows of unlogged tables: these come back empty: ${names}`,
+  })
 }
 
 async function selectionOf(

@@ -7,7 +7,7 @@
  */
 import { z } from 'zod'
 import { CoffreError } from '../errors.ts'
-import type { InventorySequence } from '../model/inventory.ts'
+import type { InventorySequence, InventoryTableName } from '../model/inventory.ts'
 import { serverVersionPattern } from '../model/manifest.ts'
 import type { PsqlSession } from './psql-session.ts'
 import { quoteQualified } from './quoting.ts'
@@ -107,6 +107,17 @@ export async function readTables(session: PsqlSession): Promise<readonly Catalog
     }
   }
   return tables
+}
+
+/** What `readTables` leaves out on a standby. */
+export async function readTablesWithoutRows(session: PsqlSession): Promise<readonly InventoryTableName[]> {
+  const rows = await session.query(`
+    SELECT n.nspname AS schema, c.relname AS name FROM pg_catalog.pg_class c
+      JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace ${extensionOf}
+    WHERE c.relkind = 'r' AND c.relpersistence = 'u' AND pg_catalog.pg_is_in_recovery() AND ${userSchema}
+      AND (x.extname IS NOT NULL OR NOT ${members('pg_catalog.pg_class')})
+    ORDER BY n.nspname, c.relname`)
+  return rows.map((row) => z.object({ schema: z.string(), name: z.string() }).parse(row))
 }
 
 /** Sequences with their values. Not MVCC: read after the snapshot was taken, they are never behind its rows. */

@@ -33,7 +33,7 @@ const rules: readonly Rule[] = [
     hint: 'the server is up, but lets this role in no further: look at its CONNECT right and connection limits',
   },
   {
-    matches: /invalid snapshot identifier/,
+    matches: /invalid snapshot identifier|could not import the requested snapshot/,
     code: 'ERR_SOURCE',
     hint: 'the session that held the snapshot has ended: the server log says why; run the backup again',
   },

@@ -12,6 +12,7 @@ import type {
   InventoryExtension,
   InventoryRole,
   InventorySequence,
+  InventoryTableName,
 } from '../model/inventory.ts'
 import {
   readDatabase,
@@ -27,6 +28,7 @@ import {
   readSequences,
   readServer,
   readTables,
+  readTablesWithoutRows,
   type CatalogTable,
   type ServerFacts,
 } from './catalog.ts'
@@ -53,6 +55,8 @@ export interface SnapshotContent {
   /** Tables with rows of their own. */
   readonly tables: readonly CatalogTable[]
   readonly sequences: readonly InventorySequence[]
+  /** Of a standby: unlogged tables. */
+  readonly rowsNotRead: readonly InventoryTableName[]
   readonly largeObjects: number
   /** What will not come back, though neither pg_dump nor COPY complains: in words. */
   readonly doubts: readonly string[]
@@ -216,6 +220,14 @@ export function isLockRefused(error: unknown): error is CoffreError {
   )
 }
 
+/** Somebody came to read in the snapshot, and its session had ended: that one knows why. */
+export function isSnapshotGone(error: unknown): boolean {
+  return (
+    error instanceof CoffreError &&
+    /invalid snapshot identifier|could not import the requested snapshot/.test(error.message)
+  )
+}
+
 /** What must not have changed between listing and locking; sizes may. */
 function identity(tables: readonly CatalogTable[]): string {
   return JSON.stringify(
@@ -239,6 +251,7 @@ async function readContent(
     superuserOnly: await readSuperuserOnly(session),
     tables: tables.filter(({ kind }) => kind === 'r'),
     sequences: await readSequences(session),
+    rowsNotRead: await readTablesWithoutRows(session),
     largeObjects: await countLargeObjects(session),
     doubts: [
       ...(await readDoubts(session, server)),

@@ -79,6 +79,7 @@ function sample(changes: Partial<Inventory> = {}): Inventory {
     sequences: [
       { schema: 'public', name: 'units_id_seq', lastValue: '-9223372036854775808', isCalled: true },
     ],
+    rowsNotRead: [{ schema: 'public', name: 'sessions' }],
     largeObjects: { objects: 1, rows: 1, digest },
     rowArtifacts: [
       {
@@ -108,7 +109,7 @@ test('an inventory is read as it was written', () => {
 
 /** The sample as the first form has it: docs/format.md, section 8. */
 function firstSample(): Record<string, unknown> {
-  const { extensions: _e, superuserOnly: _so, database, roles, tables, ...rest } = sample()
+  const { extensions: _e, superuserOnly: _so, rowsNotRead: _r, database, roles, tables, ...rest } = sample()
   const { collationVersion: _c, tablespace: _t, tablespaces: _ts, securityLabels: _s, ...first } = database
   return {
     ...rest,
@@ -133,6 +134,12 @@ test('an inventory of the first form is read, and what it did not say is what wa
   assert.equal(tables[0]?.partitioned, false)
 })
 
+test('tables without rows are named or not spoken of', () => {
+  const { rowsNotRead: _r, ...rest } = sample()
+  assert.equal(parse(rest).rowsNotRead, undefined)
+  refuses({ ...rest, rowsNotRead: [] })
+})
+
 test('a mixture of both forms of the inventory is refused', () => {
   const { extensions, roles, tables } = sample()
   for (const mixed of [{ extensions }, { roles }, { tables }]) refuses({ ...firstSample(), ...mixed })
@@ -153,7 +160,7 @@ test('each single field is spoiled in each way, and each time refused', () => {
   for (const path of paths) {
     const before = valueAt(whole, path)
     for (const value of [undefined, null, true, 'x', 7, 0.5, [], {}]) {
-      if (value === undefined && typeof path.at(-1) === 'number') continue
+      if (value === undefined && (typeof path.at(-1) === 'number' || path.at(-1) === 'rowsNotRead')) continue
       if (value === null && mayBeNull(path)) continue
       if (before === null && typeof value === 'string') continue
       if (before === null && typeof value === 'boolean') continue
@@ -192,6 +199,8 @@ test('a name that is empty, endless or holds a zero byte is refused, wherever it
     ['database', 'owner'],
     ['database', 'settings', 0, 'name'],
     ['roles', 0, 'name'],
+    ['rowsNotRead', 0, 'name'],
+    ['rowsNotRead', 0, 'schema'],
     ['roles', 0, 'memberOf', 0, 'role'],
     ['roles', 0, 'settings', 0, 'name'],
     ['database', 'tablespace'],

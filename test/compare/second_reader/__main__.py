@@ -21,7 +21,7 @@ import tempfile
 from contents import check_rows, decompress, digest_text, large_objects
 from openpgp import Opener, check_body, check_envelope
 from repository import Repository, check_stored
-from shapes import INVENTORY, Refused, complete_inventory, fits, need, parse_json
+from shapes import INVENTORY, INVENTORY_OF_STANDBY, Refused, complete_inventory, fits, need, parse_json
 
 
 def use(repository, folder, manifest, opener, pg_restore):
@@ -37,7 +37,7 @@ def use(repository, folder, manifest, opener, pg_restore):
         plains[name] = {"name": name, "plainBytes": len(plain), "plainSha256": hashlib.sha256(plain).hexdigest()}
         if entry["kind"] == "inventory":
             inventory = complete_inventory(parse_json(plain, name))
-            need(fits(inventory, INVENTORY), name)
+            need(fits(inventory, (INVENTORY, INVENTORY_OF_STANDBY)), name)
             need(all(inventory[one] == manifest[one] for one in ("source", "backup")), f"{name}: of another place", "ERR_SIGNATURE")
             rows = {one["name"]: one for one in inventory["rowArtifacts"]}
             need(len(rows) == len(inventory["rowArtifacts"]), f"{name}: an artifact twice")

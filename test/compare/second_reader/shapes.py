@@ -70,6 +70,10 @@ INVENTORY = {
 }
 
 
+# With a member that is absent where there is nothing to say.
+INVENTORY_OF_STANDBY = INVENTORY | {"rowsNotRead": [{"schema": NAME, "name": NAME}]}
+
+
 def fits(value, shape):
     """A set: one of its values. A tuple: one of its shapes. A list: a list of that shape. A dict: just these members."""
     if isinstance(shape, set):
