@@ -11,7 +11,12 @@ import { sealHere } from '../pipeline/seal-rows.ts'
 import type { CatalogTable } from '../postgres/catalog.ts'
 import type { ClientEnvironment, ClientProgram } from '../postgres/client-tools.ts'
 import type { ServerAccess } from '../postgres/conninfo.ts'
-import { globalsArguments, largeObjectDumpArguments, schemaDumpArguments } from '../postgres/definitions.ts'
+import {
+  globalsArguments,
+  largeObjectDumpArguments,
+  schemaDumpArguments,
+  type DumpSession,
+} from '../postgres/definitions.ts'
 import { globalsScript } from '../postgres/globals-script.ts'
 import { planRows, type RowTask } from '../postgres/plan.ts'
 import {
@@ -77,7 +82,7 @@ export async function readEverything(emit: Emit, request: ReadingRequest): Promi
       request,
       { kind: 'schema', name: `schema.dump.${request.suffix}.gpg` },
       'pg_dump',
-      schemaDumpArguments(request.access, request.snapshot.handle.id),
+      schemaDumpArguments(request.access, dumpSession(request)),
     ),
     ...tasks.map(
       (task, index): Job =>
@@ -114,6 +119,10 @@ function connectionOf(request: ReadingRequest): LaneConnection {
   return { access: laneAccess(access), environment, applicationName, lockTimeoutMs }
 }
 
+function dumpSession({ applicationName, snapshot }: ReadingRequest): DumpSession {
+  return { applicationName, snapshotId: snapshot.handle.id }
+}
+
 /**
  * Warnings that say nothing of what the program wrote: the order of rows is not its part here; and a locale that changed
  * under the source is the source's trouble, in whose restored copy all indexes are new.
@@ -148,12 +157,15 @@ function globalsJob(request: ReadingRequest): Job {
   if (request.globals === 'used') {
     return () => request.writer.fromBytes(artifact, Buffer.from(globalsScript(roles, tablespaces)))
   }
-  const args = globalsArguments(request.access, { verifiers: server.readsVerifiers })
+  const args = globalsArguments(request.access, {
+    verifiers: server.readsVerifiers,
+    applicationName: request.applicationName,
+  })
   return programJob(request, artifact, 'pg_dumpall', args)
 }
 
 function largeObjectJob(request: ReadingRequest): Job {
-  const args = largeObjectDumpArguments(request.access, request.snapshot.handle.id)
+  const args = largeObjectDumpArguments(request.access, dumpSession(request))
   return programJob(
     request,
     { kind: 'large-objects', name: `large-objects.dump.${request.suffix}.gpg` },

@@ -13,6 +13,7 @@ import { Lanes } from '../pipeline/lanes.ts'
 import type { ServerAccess } from '../postgres/conninfo.ts'
 import { dumpOptions } from '../postgres/definitions.ts'
 import { Heartbeat } from '../postgres/heartbeat.ts'
+import { newApplicationName, RunSessions } from '../postgres/run-sessions.ts'
 import { SourceSnapshot } from '../postgres/source-snapshot.ts'
 import { Lease } from '../repository/lease.ts'
 import { isBroken, newestOf, type Backup, type Repository } from '../repository/repository.ts'
@@ -79,7 +80,7 @@ async function makeBackup(context: Context, request: BackupRequest): Promise<Omi
   const { source, repository } = request
   const keys = await sealingKeys(context, { ...request, source: source.name })
   const options = { environment: context.environment, signal: context.signal }
-  const applicationName = `coffre ${source.name}`
+  const applicationName = newApplicationName(`coffre ${source.name}`)
   context.emit({ type: 'stage', stage: 'connecting' })
   const access = await preflight(context, source.access, {
     ...options,
@@ -97,6 +98,7 @@ async function makeBackup(context: Context, request: BackupRequest): Promise<Omi
     context.emit({ type: 'note', message: `${lease.killedBefore} was killed: its lease is taken over` })
   const previous = await newestBackup(context, repository, source.name)
   context.emit({ type: 'stage', stage: 'snapshot' })
+  await using sessions = new RunSessions(access, { ...options, applicationName })
   await using snapshot = await SourceSnapshot.take(access, {
     ...options,
     applicationName,
@@ -112,8 +114,15 @@ async function makeBackup(context: Context, request: BackupRequest): Promise<Omi
     compression: request.compression,
     signal: context.signal,
   })
-  const read = await readAll(context, { ...request, source: { ...source, access } }, snapshot, writer)
+  const read = await readAll(
+    context,
+    { ...request, source: { ...source, access } },
+    snapshot,
+    writer,
+    applicationName,
+  )
   await snapshot.assertAlive()
+  sessions.allEnded()
   context.emit({ type: 'stage', stage: 'inventory' })
   const inventory = encodeJson(composeInventory(snapshot, read, { backup: id, source: source.name }))
   parseInventory(inventory)
@@ -123,19 +132,24 @@ async function makeBackup(context: Context, request: BackupRequest): Promise<Omi
   )
   context.emit({ type: 'stage', stage: 'committing' })
   await lease.assertHeld()
+  return await commitAll(
+    context,
+    request,
+    { snapshotTime, snapshot, keys, writer, id, startedAt, pgDump, previous },
+    read,
+  )
+}
+
+async function commitAll(
+  context: Context,
+  request: BackupRequest,
+  parts: Parts,
+  read: ReadBackup,
+): Promise<Omit<BackupResult, 'warnings'>> {
   context.signal.throwIfAborted()
-  const manifest = describe(context, request, {
-    snapshotTime,
-    snapshot,
-    keys,
-    writer,
-    id,
-    startedAt,
-    pgDump,
-    previous,
-  })
-  writer.keep()
-  return summarize(await commit(context, repository, manifest, keys), read)
+  const manifest = describe(context, request, parts)
+  parts.writer.keep()
+  return summarize(await commit(context, request.repository, manifest, parts.keys), read)
 }
 
 function jobsOf(context: Context, { jobs }: SourceRequest): number {
@@ -163,13 +177,14 @@ async function readAll(
   request: BackupRequest,
   snapshot: SourceSnapshot,
   writer: ArtifactWriter,
+  applicationName: string,
 ): Promise<ReadBackup> {
   using heartbeat = new Heartbeat(() => snapshot.assertAlive(), heartbeatMs)
   await using lanes = new Lanes(jobsOf(context, request.source), context.signal)
   return await readEverything(context.emit, {
     environment: context.environment,
     access: request.source.access,
-    applicationName: `coffre ${request.source.name}`,
+    applicationName,
     lockTimeoutMs,
     globals: request.source.globals,
     snapshot,

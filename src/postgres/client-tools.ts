@@ -4,9 +4,8 @@
  * can read a stream from here without also seeing how its process ended.
  */
 import { spawn, type ChildProcess } from 'node:child_process'
-import { once } from 'node:events'
 import type { FileHandle } from 'node:fs/promises'
-import { PassThrough, pipeline, type Readable, type Writable } from 'node:stream'
+import { PassThrough, type Readable, type Writable } from 'node:stream'
 import { CoffreError } from '../errors.ts'
 import type { ServerAccess } from './conninfo.ts'
 import { classifyFailure, lostPart, warningsIn } from './server-message.ts'
@@ -96,16 +95,20 @@ function watch(child: ChildProcess, program: ClientProgram, signal: AbortSignal 
   if (stdin === null || pipe === null || stderr === null)
     throw new CoffreError('ERR_INTERNAL', `${program} has no pipes`)
   // When a child exits, Node throws away what it wrote and nobody reads yet. How it ended is told by `done`.
-  const stdout = pipeline(pipe, new PassThrough(), () => undefined)
-  stdout.on('error', () => undefined)
+  const stdout = pipe.pipe(new PassThrough())
+  pipe.once('close', () => stdout.end())
+  pipe.on('error', () => stdout.end())
   const said = keepEnds(stderr)
+  const killed = new AbortController()
   const kill = (): void => {
     child.kill('SIGTERM')
+    stdin.destroy()
+    killed.abort()
   }
   // A broken pipe only says that the program has ended; how it ended is told by `done`.
   stdin.on('error', () => undefined)
   signal?.addEventListener('abort', kill, { once: true })
-  const done = ended(child, program, said)
+  const done = ended(child, program, said, killed.signal)
     .catch((error: unknown) => {
       if (signal?.aborted === true)
         throw new CoffreError('ERR_INTERRUPTED', `${program} was interrupted`, { cause: error })
@@ -131,23 +134,48 @@ function keepEnds(stderr: Readable): () => string {
   return () => `${head.toString('utf8')}${lost ? lostPart : ''}${tail.toString('utf8')}`
 }
 
-async function ended(child: ChildProcess, program: string, said: () => string): Promise<void> {
-  let status: number | null
-  let killedBy: string | null
-  try {
-    ;[status, killedBy] = (await once(child, 'close')) as [number | null, string | null]
-  } catch (cause) {
-    const missing = cause instanceof Error && 'code' in cause && cause.code === 'ENOENT'
-    const command = child.spawnfile
-    throw new CoffreError(
-      'ERR_PROGRAM',
-      missing ? `cannot start ${command}: there is no such program` : `cannot start ${command}`,
-      {
-        cause,
-      },
-    )
+/**
+ * What a prefix has started may hold its pipes open when it was killed, and it may not let itself be killed at all: nobody
+ * waits for either.
+ */
+const killedWaitMs = 2000
+
+async function ended(
+  child: ChildProcess,
+  program: string,
+  said: () => string,
+  killed: AbortSignal,
+): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<number | string>()
+  child.once('close', (status: number | null, killedBy: string | null) => resolve(killedBy ?? status ?? -1))
+  child.on('error', (cause) => {
+    if (child.pid === undefined) reject(cannotStart(child.spawnfile, cause))
+  })
+  const letGo = (): void => {
+    child.kill('SIGKILL')
+    for (const pipe of child.stdio) pipe?.destroy()
+    child.unref()
+    resolve('SIGTERM')
   }
-  if (status !== 0) throw classifyFailure(program, killedBy ?? status ?? -1, said())
+  const whenKilled = (): void => {
+    timer = setTimeout(letGo, killedWaitMs)
+  }
+  let timer: NodeJS.Timeout | undefined
+  killed.addEventListener('abort', whenKilled, { once: true })
+  try {
+    const status = await promise
+    if (status !== 0) throw classifyFailure(program, status, said())
+    if (killed.aborted) throw classifyFailure(program, 'SIGTERM', said())
+  } finally {
+    killed.removeEventListener('abort', whenKilled)
+    clearTimeout(timer)
+  }
+}
+
+function cannotStart(command: string, cause: Error): CoffreError {
+  const missing = 'code' in cause && cause.code === 'ENOENT'
+  const message = missing ? `cannot start ${command}: there is no such program` : `cannot start ${command}`
+  return new CoffreError('ERR_PROGRAM', message, { cause })
 }
 
 /** Waits for room in its pipe. False when it reads no more: how it ended is told by `done`. */

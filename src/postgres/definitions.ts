@@ -6,38 +6,47 @@ import { CoffreError } from '../errors.ts'
 import { collectClient, type StartOptions } from './client-tools.ts'
 import { formatConninfo, type ServerAccess } from './conninfo.ts'
 
+/** How the program's sessions are called, and what they read in. */
+export interface DumpSession {
+  readonly applicationName: string
+  readonly snapshotId: string
+}
+
 /** Uncompressed: coffre compresses what pg_dump writes. */
-function archiveOptions(access: ServerAccess, snapshotId: string): readonly string[] {
+function archiveOptions(
+  access: ServerAccess,
+  { applicationName, snapshotId }: DumpSession,
+): readonly string[] {
   return [
     '--format=custom',
     '--compress=0',
     '--no-password',
     '--lock-wait-timeout=60s',
     `--snapshot=${snapshotId}`,
-    `--dbname=${formatConninfo(access)}`,
+    `--dbname=${formatConninfo(access, { application_name: applicationName })}`,
   ]
 }
 
 /** Pre-data and post-data in one archive; REFRESH of materialized views is in post-data. */
-export function schemaDumpArguments(access: ServerAccess, snapshotId: string): readonly string[] {
-  return [...archiveOptions(access, snapshotId), '--section=pre-data', '--section=post-data']
+export function schemaDumpArguments(access: ServerAccess, session: DumpSession): readonly string[] {
+  return [...archiveOptions(access, session), '--section=pre-data', '--section=post-data']
 }
 
 /** The data section with every table left out, so that none is locked: large objects alone. */
-export function largeObjectDumpArguments(access: ServerAccess, snapshotId: string): readonly string[] {
-  return [...archiveOptions(access, snapshotId), '--section=data', '--exclude-table=*.*']
+export function largeObjectDumpArguments(access: ServerAccess, session: DumpSession): readonly string[] {
+  return [...archiveOptions(access, session), '--section=data', '--exclude-table=*.*']
 }
 
 /** Roles, memberships and tablespaces of the whole server; without password verifiers where the role may not read them. */
 export function globalsArguments(
   access: ServerAccess,
-  options: { readonly verifiers: boolean },
+  options: { readonly verifiers: boolean; readonly applicationName: string },
 ): readonly string[] {
   return [
     '--globals-only',
     '--no-password',
     ...(options.verifiers ? [] : ['--no-role-passwords']),
-    `--dbname=${formatConninfo(access)}`,
+    `--dbname=${formatConninfo(access, { application_name: options.applicationName })}`,
     ...databaseOption(access),
   ]
 }

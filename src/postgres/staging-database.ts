@@ -8,6 +8,7 @@ import { z } from 'zod'
 import type { Occupancy } from './destination-database.ts'
 import type { PsqlSession } from './psql-session.ts'
 import { quoteIdentifier, quoteLiteral } from './quoting.ts'
+import { endSessions } from './run-sessions.ts'
 
 export interface Staging {
   readonly name: string
@@ -135,8 +136,7 @@ export async function undoStaging(
   { name, wanted, replaced, kept, applicationName }: Staging,
   { oid, found, inside }: StagingState,
 ): Promise<boolean> {
-  await maintenance.execute(`SELECT pg_catalog.pg_terminate_backend(pid, 10000) FROM pg_catalog.pg_stat_activity
-    WHERE application_name = ${quoteLiteral(applicationName)} AND usename = SESSION_USER`)
+  await endSessions(maintenance, applicationName)
   const [row] = await maintenance.query(
     `SELECT count(*) AS found FROM pg_catalog.pg_database WHERE datname = ${quoteLiteral(wanted)} AND oid = ${oid ?? 0}`,
   )

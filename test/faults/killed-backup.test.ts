@@ -203,7 +203,7 @@ test('losing the session of pg_dump fails the backup', async () => {
   await using queued = await queueLock(database, 'ALTER TABLE a ADD COLUMN more int')
   paused.resume()
   await eventually('pg_dump waits behind it', async () => {
-    const waiting = `SELECT pid FROM pg_stat_activity WHERE application_name = 'pg_dump' AND ${queued.backend} = ANY (pg_blocking_pids(pid))`
+    const waiting = `SELECT pid FROM pg_stat_activity WHERE query LIKE 'LOCK TABLE%' AND ${queued.backend} = ANY (pg_blocking_pids(pid))`
     const pid = await database.sql(waiting)
     return pid !== '' && (await database.sql(`SELECT pg_terminate_backend(${pid}, 5000)`)) === 't'
   })
@@ -241,7 +241,7 @@ test('a table that is dropped while coffre waits for it is no part of the backup
       .then((count) => count !== '0')
   await eventually('the table is held', () => waits(`mode = 'AccessExclusiveLock'`))
   const backup = startCoffre(['backup', '--json'], { cwd: workshop.folder })
-  await eventually('coffre waits', () => waits(`application_name = 'coffre shop' AND NOT granted`))
+  await eventually('coffre waits', () => waits(`application_name LIKE 'coffre shop %' AND NOT granted`))
   psql.stdin.end('COMMIT;\n')
   const { status, stdout, stderr } = await backup.ended
   assert.equal(status, 0, stderr)
