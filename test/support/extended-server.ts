@@ -17,8 +17,12 @@ import { dirname, join, relative } from 'node:path'
 import { startOwnServer, type OwnServer } from './own-server.ts'
 import { sql } from './postgres.ts'
 
-/** `extensions`: the script of each, which runs at CREATE EXTENSION. */
-export async function startExtendedServer(extensions: Readonly<Record<string, string>>): Promise<OwnServer> {
+/** What runs at CREATE EXTENSION; the version is 1.0 where only the script is given. */
+type Extension = string | { readonly version: string; readonly script: string }
+
+export async function startExtendedServer(
+  extensions: Readonly<Record<string, Extension>>,
+): Promise<OwnServer> {
   const facts = await sql(
     'postgres',
     `SELECT setting FROM pg_config() WHERE name IN ('BINDIR', 'SHAREDIR', 'PKGLIBDIR') ORDER BY name`,
@@ -38,12 +42,14 @@ export async function startExtendedServer(extensions: Readonly<Record<string, st
       link(join(share, name), join(at(share), name))
     const stock = join(share, 'extension')
     for (const name of readdirSync(stock)) link(join(stock, name), join(at(share), 'extension', name))
-    for (const [name, script] of Object.entries(extensions)) {
+    for (const [name, extension] of Object.entries(extensions)) {
+      const { version, script } =
+        typeof extension === 'string' ? { version: '1.0', script: extension } : extension
       writeFileSync(
         join(at(share), 'extension', `${name}.control`),
-        `default_version = '1.0'\nrelocatable = false\n`,
+        `default_version = '${version}'\nrelocatable = false\n`,
       )
-      writeFileSync(join(at(share), 'extension', `${name}--1.0.sql`), script)
+      writeFileSync(join(at(share), 'extension', `${name}--${version}.sql`), script)
     }
     const server = await startOwnServer({
       PATH: `${at(bin)}:${process.env['PATH'] ?? ''}`,
