@@ -6,25 +6,37 @@
 import type { Inventory, InventorySequence } from '../model/inventory.ts'
 import type { RowDigest } from '../model/row-digest.ts'
 import { countLargeObjects, readSequences, readServer, readTables } from '../postgres/catalog.ts'
+import type { Partition } from '../postgres/partition-roots.ts'
 import type { PsqlSession } from '../postgres/psql-session.ts'
 import { copyLargeObjects } from '../postgres/row-statements.ts'
 import { readDoubtfulColumns } from '../postgres/type-doubts.ts'
-import { digestTables, tableKey } from './digest-tables.ts'
+import { digestTables } from './digest-tables.ts'
 import { judgedInventory, targetConnection, type LoadTarget } from './load.ts'
+import { atTheirRoots } from './partition-sums.ts'
+import { tableKey } from './table-key.ts'
 
-/** What differs, in words; empty when everything is equal. What cannot be compared is a warning. */
+/**
+ * What differs, in words; empty when everything is equal. What cannot be compared is a warning. `rerouted`: the partitions
+ * whose rows went in by way of their root.
+ */
 export async function compareWithInventory(
   target: LoadTarget,
   session: PsqlSession,
+  rerouted: readonly Partition[],
 ): Promise<readonly string[]> {
   const inventory = judgedInventory(target)
-  const known = new Set(inventory.tables.map(tableKey))
-  const present = (await readTables(session)).filter(
+  const judged = atTheirRoots(inventory.tables, await readTables(session), rerouted)
+  const known = new Set(judged.expected.map(tableKey))
+  const present = judged.present.filter(
     (table) => table.kind === 'r' && (target.selection === undefined || known.has(tableKey(table))),
   )
-  const digests = await digestTables(target, present)
-  const doubtful = await doubtfulTables(session, inventory)
-  const tables = tableDifferences(inventory, present.map(tableKey), digests, doubtful)
+  const digests = await digestTables(target, judged.expected, present)
+  const doubtful = new Map([
+    ...(await doubtfulTables(session, inventory)),
+    ...[...judged.countedOnly].map((key) => [key, ofMixedColumns] as const),
+  ])
+  const expected = { ...inventory, tables: [...judged.expected] }
+  const tables = tableDifferences(expected, present.map(tableKey), digests, doubtful)
   for (const message of tables.incomparable) {
     target.context.emit({ type: 'warning', message, hint: 'compare such columns by what they mean, by hand' })
   }
@@ -34,6 +46,9 @@ export async function compareWithInventory(
     ...(await largeObjectDifferences(target, session)),
   ]
 }
+
+const ofMixedColumns =
+  'its partitions have their columns in different orders, and its rows went into others than they came from'
 
 /** By `tableKey`: which columns cannot be judged, and why. */
 async function doubtfulTables(

@@ -5,26 +5,23 @@ import type { CatalogTable } from '../postgres/catalog.ts'
 import { planRows, type RowTask } from '../postgres/plan.ts'
 import { copyOutStatement } from '../postgres/row-statements.ts'
 import { judgedInventory, targetConnection, type LoadTarget } from './load.ts'
+import { tableKey } from './table-key.ts'
 
 const taskBytes = 64 * 1024 * 1024
-
-/** One key per table, the same for a catalog's and an inventory's. */
-export function tableKey(table: { readonly schema: string; readonly name: string }): string {
-  return JSON.stringify([table.schema, table.name])
-}
 
 /** Rows without their columns. */
 const counted = { columns: [], partitioned: false, extension: null, rows: 0, digest: emptyRowDigest.digest }
 
-/** By `tableKey`; tables the inventory does not know are left out. */
+/** By `tableKey`; tables that are not expected are left out. */
 export async function digestTables(
   target: LoadTarget,
+  expected: readonly InventoryTable[],
   tables: readonly CatalogTable[],
 ): Promise<ReadonlyMap<string, RowDigest>> {
   const { lanes, context } = target
   const inventory = judgedInventory(target)
   const withoutRows = (inventory.rowsNotRead ?? []).map((table) => ({ ...table, ...counted }))
-  const known = new Map([...withoutRows, ...inventory.tables].map((table) => [tableKey(table), table]))
+  const known = new Map([...withoutRows, ...expected].map((table) => [tableKey(table), table]))
   const tasks = planRows(tables, { targetBytes: taskBytes })
   const totalBytes = tasks.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
   const sums = new Map<string, RowDigest>()

@@ -8,11 +8,13 @@ import type { Artifact } from '../model/manifest.ts'
 import type { LaneConnection } from '../pipeline/lane-tasks.ts'
 import { laneAccess, type Lanes } from '../pipeline/lanes.ts'
 import type { ServerAccess } from '../postgres/conninfo.ts'
+import { isOfAnotherPartition, readPartitions, type Partition } from '../postgres/partition-roots.ts'
 import { PsqlSession } from '../postgres/psql-session.ts'
 import { setSequenceStatement, type TableRows } from '../postgres/row-statements.ts'
 import type { Context } from './context.ts'
 import type { OpenedBackup } from './opened-backup.ts'
 import type { Selection } from './restore-selection.ts'
+import { tableKey } from './table-key.ts'
 
 export interface LoadTarget {
   readonly context: Context
@@ -64,12 +66,17 @@ interface RowArtifact {
   readonly blocks: Inventory['rowArtifacts'][number]['blocks']
 }
 
+interface RefusedArtifact {
+  readonly one: RowArtifact
+  readonly error: CoffreError
+}
+
 /**
  * In the inventory's order. What the server refused is tried again after all the rest, as long as that brings anything
- * forward: functions in CHECK constraints and generated columns may read other tables, which had no rows yet. Throws what
- * the last try said.
+ * forward: functions in CHECK constraints and generated columns may read other tables, which had no rows yet; and rows that
+ * it wants in other partitions go by way of the root. Returns the partitions of such roots. Throws what the last try said.
  */
-export async function loadRowArtifacts(target: LoadTarget): Promise<void> {
+export async function loadRowArtifacts(target: LoadTarget): Promise<readonly Partition[]> {
   const { inventory, opened, context } = target
   const artifacts = inventory.rowArtifacts.map(({ name, blocks }) => ({
     artifact: opened.artifact(name),
@@ -85,13 +92,43 @@ export async function loadRowArtifacts(target: LoadTarget): Promise<void> {
     doneBytes += artifact.bytes
     context.emit({ type: 'progress', stage: 'loading', doneBytes, totalBytes })
   }
+  let rerouted: readonly Partition[] = []
   for (let left: readonly RowArtifact[] = chosen; left.length > 0; ) {
-    const refused = await loadOnce(target, left, loaded)
+    const refused = await loadOnce(target, left, rerouted, loaded)
     const [first] = refused
-    if (first !== undefined && refused.length === left.length) throw first.error
+    if (first !== undefined && refused.length === left.length) {
+      const more = await morePartitions(target, refused, rerouted)
+      if (more.length === 0) throw first.error
+      rerouted = [...rerouted, ...more]
+    }
     left = refused.map(({ one }) => one)
   }
   await setSequences(target)
+  return rerouted
+}
+
+/** Of the trees in which the server wants rows elsewhere than where they were; without those that are known already. */
+async function morePartitions(
+  target: LoadTarget,
+  refused: readonly RefusedArtifact[],
+  known: readonly Partition[],
+): Promise<readonly Partition[]> {
+  const elsewhere = refused.filter(({ error }) => isOfAnotherPartition(error.message))
+  if (elsewhere.length === 0) return []
+  const partitions = await inSession(target, readPartitions)
+  const tables = new Set(
+    elsewhere.flatMap(({ one }) => one.blocks.map(({ table }) => tableKey(rowsOf(target.inventory, table)))),
+  )
+  const roots = new Set(
+    partitions.filter((one) => tables.has(tableKey(one))).map(({ root }) => tableKey(root)),
+  )
+  for (const { root } of known) roots.delete(tableKey(root))
+  if (roots.size > 0)
+    target.context.emit({
+      type: 'note',
+      message: `this server wants rows in other partitions than the source had them in: loaded by way of ${[...roots].join(', ')}`,
+    })
+  return partitions.filter(({ root }) => roots.has(tableKey(root)))
 }
 
 function isChosen({ selection }: LoadTarget, table: number): boolean {
@@ -102,10 +139,13 @@ function isChosen({ selection }: LoadTarget, table: number): boolean {
 async function loadOnce(
   target: LoadTarget,
   artifacts: readonly RowArtifact[],
+  rerouted: readonly Partition[],
   loaded: (one: RowArtifact) => void,
-): Promise<readonly { readonly one: RowArtifact; readonly error: CoffreError }[]> {
+): Promise<readonly RefusedArtifact[]> {
   const { inventory, opened, lanes } = target
-  const refused: { one: RowArtifact; error: CoffreError }[] = []
+  const refused: RefusedArtifact[] = []
+  const roots = new Map(rerouted.map((partition) => [tableKey(partition), partition.root]))
+  const destination = (rows: TableRows): TableRows => ({ ...rows, ...roots.get(tableKey(rows)) })
   await lanes.each(artifacts, async (run, one) => {
     const { artifact, blocks } = one
     try {
@@ -120,7 +160,7 @@ async function loadOnce(
           blocks: blocks.map(({ table, bytes }) => ({
             rows: rowsOf(inventory, table),
             bytes,
-            wanted: isChosen(target, table),
+            into: isChosen(target, table) ? destination(rowsOf(inventory, table)) : undefined,
           })),
         },
         { input: opened.stored(artifact) },
@@ -147,16 +187,25 @@ function mayPassLater(error: unknown): error is CoffreError {
 }
 
 async function setSequences(target: LoadTarget): Promise<void> {
-  const { context, access, applicationName } = target
   const { sequences } = judgedInventory(target)
-  const { environment, signal } = context
-  const session = await PsqlSession.open(access, { environment, signal, applicationName })
-  try {
+  await inSession(target, async (session) => {
     for (let start = 0; start < sequences.length; start += 200) {
       const statements = sequences.slice(start, start + 200).map((sequence) => setSequenceStatement(sequence))
       await session.execute(statements.join(';\n'))
     }
+  })
+}
+
+async function inSession<T>(
+  { context, access, applicationName }: LoadTarget,
+  work: (session: PsqlSession) => Promise<T>,
+): Promise<T> {
+  const { environment, signal } = context
+  const session = await PsqlSession.open(access, { environment, signal, applicationName })
+  try {
+    const result = await work(session)
     await session.close()
+    return result
   } finally {
     session.kill()
   }

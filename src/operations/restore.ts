@@ -246,7 +246,7 @@ async function fill(
   context.emit({ type: 'stage', stage: 'definitions' })
   await loadDefinitions(target, schema, 'pre-data')
   context.emit({ type: 'stage', stage: 'loading' })
-  await loadRowArtifacts(target)
+  const rerouted = await loadRowArtifacts(target)
   await loadLargeObjects(target)
   context.emit({ type: 'stage', stage: 'indexes' })
   await loadDefinitions(target, schema, 'post-data')
@@ -254,7 +254,7 @@ async function fill(
   const session = await openSession(context, silentAccess, applicationName)
   try {
     context.emit({ type: 'stage', stage: 'comparing' })
-    const differences = await compareWithInventory({ ...target, access: silentAccess }, session)
+    const differences = await compareWithInventory({ ...target, access: silentAccess }, session, rerouted)
     if (differences.length > 0) throw mismatch(differences)
     const { pgDump } = opened.backup.manifest.postgres
     await tellDifferences(context, session, {

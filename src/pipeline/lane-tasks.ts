@@ -75,8 +75,12 @@ export interface LoadRowsTask {
   readonly sessionKey: Buffer
   readonly algorithm: Compression['algorithm']
   readonly plainLimitBytes: number
-  /** `wanted` false: read and checked like the others, and not loaded. */
-  readonly blocks: readonly { readonly rows: TableRows; readonly bytes: number; readonly wanted: boolean }[]
+  /** `rows`: what was read; `into`: the table it goes to; undefined: read and checked like the others, and not loaded. */
+  readonly blocks: readonly {
+    readonly rows: TableRows
+    readonly bytes: number
+    readonly into: TableRows | undefined
+  }[]
 }
 
 export interface LaneResults {

@@ -154,9 +154,9 @@ export async function loadRows(task: LoadRowsTask, sessions: LaneSession, tools:
   await session.execute('BEGIN')
   await reader.skipPreamble()
   let plainBytes = 0
-  for (const { rows, bytes, wanted } of task.blocks) {
-    if (wanted) await session.copyFrom(copyInStatement(rows), reader.block(rows, bytes))
-    else await reader.skipBlock(rows, bytes)
+  for (const { rows, bytes, into } of task.blocks) {
+    if (into === undefined) await reader.skipBlock(rows, bytes)
+    else await session.copyFrom(copyInStatement(into), reader.block(rows, bytes))
     plainBytes += bytes
     tools.progress(plainBytes)
   }

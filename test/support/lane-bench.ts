@@ -106,7 +106,7 @@ export class LaneBench implements AsyncDisposable {
       sessionKey,
       algorithm: 'zstd',
       plainLimitBytes: 2 * blockBytes + 10_000,
-      blocks: [{ rows: large, bytes: blockBytes, wanted: true }],
+      blocks: [{ rows: large, bytes: blockBytes, into: large }],
     }
   }
 
