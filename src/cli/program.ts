@@ -1,5 +1,6 @@
 /** The commands, their options and their help. Which function carries one out; nothing else. */
 import { Command, InvalidArgumentError, Option } from 'commander'
+import { parseDuration } from '../model/duration.ts'
 import { backupCommand } from './commands/backup.ts'
 import { configCheckCommand, configSchemaCommand } from './commands/config.ts'
 import { demoCommand, type DemoOptions } from './commands/demo.ts'
@@ -8,7 +9,6 @@ import { listCommand } from './commands/list.ts'
 import { restoreCommand, type RestoreOptions } from './commands/restore.ts'
 import { showCommand, type ShowOptions } from './commands/show.ts'
 import { verifyCommand, type VerifyOptions } from './commands/verify.ts'
-import { parseDuration } from './units.ts'
 import { Session, type CliHost, type GlobalOptions } from './session.ts'
 
 const exitStatuses = `

@@ -2,8 +2,9 @@
  * Events as people see them: on a terminal one line that moves, with rate and time left; elsewhere a line per stage,
  * and one every ten seconds in a long one.
  */
+import { formatDuration } from '../model/duration.ts'
 import type { Emit, Stage } from '../observe/events.ts'
-import { formatBytes, formatDuration } from './units.ts'
+import { formatBytes } from './units.ts'
 import type { Terminal } from './terminal.ts'
 import { visible } from './visible.ts'
 

@@ -14,16 +14,6 @@ export function formatBytes(sizeBytes: number): string {
   return `${unit === 0 ? Math.round(value) : value.toFixed(value < 100 ? 1 : 0)} ${units[unit]}`
 }
 
-/** `8 s`, `3 min 20 s`, `2 h 5 min`, `3 days`. */
-export function formatDuration(seconds: number): string {
-  if (seconds < 9.95) return `${seconds.toFixed(1)} s`
-  const whole = Math.round(seconds)
-  if (whole < 60) return `${whole} s`
-  if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`
-  if (whole < 172_800) return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`
-  return `${Math.floor(whole / 86_400)} days`
-}
-
 /** Columns two spaces apart; the ones named are aligned to the right. */
 export function formatTable(rows: readonly (readonly string[])[], right: readonly number[]): string {
   const shown = rows.map((row) => row.map((cell) => visibleLine(cell)))
@@ -41,13 +31,4 @@ export function formatTable(rows: readonly (readonly string[])[], right: readonl
         .trimEnd(),
     )
     .join('\n')
-}
-
-const secondsOf: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400, w: 604_800 }
-
-/** `90s`, `45m`, `26h`, `7d`, `2w`; undefined for anything else. */
-export function parseDuration(text: string): number | undefined {
-  const [, number = '', unit = ''] = /^(\d{1,7})\s?([smhdw])$/.exec(text.trim()) ?? []
-  const seconds = Number(number) * (secondsOf[unit] ?? 0)
-  return seconds > 0 ? seconds : undefined
 }

@@ -3,6 +3,8 @@
  * wrapped, defaults that depend on other keys filled in. It reads nothing.
  */
 import { dirname, isAbsolute, join, resolve } from 'node:path'
+import { CoffreError } from '../errors.ts'
+import { parseDuration } from '../model/duration.ts'
 import { providerTraits } from '../model/provider.ts'
 import type { SecretPair, SecretSource } from '../model/secret.ts'
 import { normalFingerprint } from './rules.ts'
@@ -38,8 +40,16 @@ export function resolveConfig(written: WrittenConfig, context: SecretContext): C
 
 function sourceConfig(name: string, source: WrittenSource, context: SecretContext): SourceConfig {
   const { url, database = '', user, run = [], jobs, globals } = source
-  if (url === undefined) return { name, access: { kind: 'prefix', run, database, user }, jobs, globals }
-  return { name, access: { kind: 'url', url: secretSource(url, context).secret }, jobs, globals }
+  const rest = { jobs, globals, maxSnapshotAgeMs: durationMs(source.max_snapshot_age) }
+  if (url === undefined) return { name, access: { kind: 'prefix', run, database, user }, ...rest }
+  return { name, access: { kind: 'url', url: secretSource(url, context).secret }, ...rest }
+}
+
+/** Of what the schema found to be one. */
+function durationMs(text: string): number {
+  const seconds = parseDuration(text)
+  if (seconds === undefined) throw new CoffreError('ERR_INTERNAL', 'a length of time cannot be read')
+  return seconds * 1000
 }
 
 function s3Config(s3: WrittenS3, context: SecretContext): S3Config {

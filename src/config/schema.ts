@@ -4,6 +4,7 @@
  * Descriptions and examples serve editors (JSON Schema) and messages (`must be …; for example …`) alike.
  */
 import { z } from 'zod'
+import { durationPattern } from '../model/duration.ts'
 import { sourceNamePattern } from '../model/manifest.ts'
 import { encryptions, providers } from '../model/provider.ts'
 import {
@@ -91,6 +92,13 @@ const source = z
         examples: ['used'],
       })
       .default('used'),
+    max_snapshot_age: z
+      .stringFormat('length of time', durationPattern)
+      .meta({
+        description: 'a whole number from 1 and a unit: s, m, h, d or w',
+        examples: ['24h'],
+      })
+      .default('24h'),
   })
   .superRefine(rule(sourceRules), always)
   .meta({
@@ -210,5 +218,10 @@ export type WrittenCredential = z.output<typeof credential>
 
 /** JSON Schema (draft 7, which editors read) of a configuration file as it is written. */
 export function configJsonSchema(): object {
-  return z.toJSONSchema(configSchema, { target: 'draft-7', io: 'input' })
+  return z.toJSONSchema(configSchema, {
+    target: 'draft-7',
+    io: 'input',
+    // Names of our own, which other readers of JSON Schema may refuse; the patterns say what they mean.
+    override: ({ jsonSchema }) => delete jsonSchema.format,
+  })
 }

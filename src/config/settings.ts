@@ -39,6 +39,8 @@ export interface SourceConfig {
   readonly jobs: 'auto' | number
   /** Roles and tablespaces in a backup: those the database leans on, or all of the server. */
   readonly globals: 'used' | 'all'
+  /** A backup that reads longer fails: as long as its snapshot is open, vacuum removes nothing younger. */
+  readonly maxSnapshotAgeMs: number
 }
 
 export type RepositoryConfig =

@@ -3,8 +3,10 @@
  * streams, inventory, signature, manifest. Whatever fails before the manifest leaves debris and no backup.
  */
 import { randomBytes } from 'node:crypto'
+import { CoffreError } from '../errors.ts'
 import { newBackupId, type BackupId } from '../model/backup-id.ts'
 import { encodeJson } from '../model/canonical-json.ts'
+import { formatDuration } from '../model/duration.ts'
 import { parseInventory } from '../model/inventory.ts'
 import { chunkBytes, totalSealedBytes, type Manifest } from '../model/manifest.ts'
 import type { Emit } from '../observe/events.ts'
@@ -30,6 +32,8 @@ export interface SourceRequest {
   readonly access: ServerAccess
   readonly jobs: 'auto' | number
   readonly globals: 'used' | 'all'
+  /** A snapshot that is being read longer than this fails the backup. */
+  readonly maxSnapshotAgeMs: number
 }
 
 export interface BackupRequest extends Omit<SealingKeysRequest, 'source' | 'repository'> {
@@ -63,6 +67,7 @@ const leaseDurationMs = 5 * 60_000
 const lockTimeoutMs = 60_000
 /** Whoever watches a backup sees within this time that its snapshot was lost. */
 const heartbeatMs = 5000
+const ageCheckMs = 1000
 const clockToleranceMs = 5 * 60_000
 
 export async function backup(context: Context, request: BackupRequest): Promise<BackupResult> {
@@ -179,8 +184,9 @@ async function readAll(
   writer: ArtifactWriter,
   applicationName: string,
 ): Promise<ReadBackup> {
-  using heartbeat = new Heartbeat(() => snapshot.assertAlive(), heartbeatMs)
   await using lanes = new Lanes(jobsOf(context, request.source), context.signal)
+  using heartbeat = new Heartbeat(() => snapshot.assertAlive(), heartbeatMs)
+  using ageing = watchAge(context, request.source, snapshot)
   return await readEverything(context.emit, {
     environment: context.environment,
     access: request.source.access,
@@ -188,12 +194,34 @@ async function readAll(
     lockTimeoutMs,
     globals: request.source.globals,
     snapshot,
-    lost: heartbeat.lost,
+    lost: AbortSignal.any([heartbeat.lost, ageing.lost]),
     writer,
     lanes,
     suffix: compressionSuffix(request.compression),
     warn: (message, hint) => context.emit({ type: 'warning', message, hint }),
   })
+}
+
+/**
+ * By this host's clock, from when the snapshot was had. Its session ends at once: the server is waiting for that, and a lane
+ * may be reading over it.
+ */
+function watchAge(
+  context: Context,
+  { name, maxSnapshotAgeMs }: SourceRequest,
+  snapshot: SourceSnapshot,
+): Heartbeat {
+  const since = context.now().getTime()
+  return new Heartbeat(async () => {
+    const ageMs = context.now().getTime() - since
+    if (ageMs <= maxSnapshotAgeMs) return
+    await snapshot[Symbol.asyncDispose]()
+    throw new CoffreError(
+      'ERR_SOURCE',
+      `the snapshot of ${name} is ${formatDuration(ageMs / 1000)} old and not yet read to the end, and max_snapshot_age allows ${formatDuration(maxSnapshotAgeMs / 1000)}: while it is open, vacuum removes nothing that was deleted since, on the whole server, and tables grow`,
+      { hint: 'raise max_snapshot_age or jobs of this source, or back up from a standby' },
+    )
+  }, ageCheckMs)
 }
 
 /**

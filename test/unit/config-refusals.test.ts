@@ -50,6 +50,10 @@ refuses('in a source', '1 sources.app', inSource, {
   'database: app, jobs: 65': '.jobs: must be auto',
   'database: app, jobs: 1.5': '.jobs: must be auto',
   'database: app, jobs: all': '.jobs: must be auto',
+  'database: app, max_snapshot_age: 0h':
+    '.max_snapshot_age: must be a whole number from 1 and a unit: s, m, h, d or w; for example max_snapshot_age: 24h',
+  'database: app, max_snapshot_age: 24': '.max_snapshot_age: must be a whole number from 1 and a unit',
+  'database: app, max_snapshot_age: 1 year': '.max_snapshot_age: must be a whole number from 1 and a unit',
   'database: app, run: docker exec -i pg':
     '.run: must be a list of words … ; for example run: [docker, exec, -i, ',
   'database: app, run: []': '.run: must be a list of words',

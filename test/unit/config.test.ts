@@ -33,7 +33,7 @@ function s3Of(config: Config) {
 test('a full configuration becomes a Config with absolute paths and wrapped secrets', () => {
   const config = parseConfig(
     `sources:
-  app: {database: app_db, user: app, run: [docker, exec, -i, app-postgres], jobs: 3}
+  app: {database: app_db, user: app, run: [docker, exec, -i, app-postgres], jobs: 3, max_snapshot_age: 90m}
   other: {url: 'postgres://backup:hunter2@db.example/other'}
 repositories:
   main:
@@ -74,6 +74,7 @@ compression: {algorithm: gzip, level: 9}
     },
     jobs: 3,
     globals: 'used',
+    maxSnapshotAgeMs: 5_400_000,
   })
   const other = config.sources.get('other')
   assert.ok(other?.access.kind === 'url')
@@ -126,6 +127,7 @@ test('what is left out has its default', () => {
     access: { kind: 'prefix', run: [], database: 'app', user: undefined },
     jobs: 'auto',
     globals: 'used',
+    maxSnapshotAgeMs: 86_400_000,
   })
   assert.deepEqual(s3Of(config), {
     provider: 'ovh',

@@ -2,8 +2,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
-import { formatBytes, formatDuration, formatTable } from '../../src/cli/units.ts'
+import { formatBytes, formatTable } from '../../src/cli/units.ts'
 import { visible } from '../../src/cli/visible.ts'
+import { formatDuration } from '../../src/model/duration.ts'
 import { holds } from '../support/property.ts'
 
 test('sizes in decimal units', () => {

@@ -1,10 +1,11 @@
 /** coffre backup [SOURCE…] */
 import { asCoffreError, CoffreError } from '../../errors.ts'
+import { formatDuration } from '../../model/duration.ts'
 import { backup, type BackupResult } from '../../operations/backup.ts'
 import { resolveLevel } from '../../pipeline/compression.ts'
 import { errorDocument, sayError } from '../errors.ts'
 import { chosenSources, sourceAccess, type Session } from '../session.ts'
-import { formatBytes, formatDuration } from '../units.ts'
+import { formatBytes } from '../units.ts'
 
 const degraded = 3
 

@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { stringify } from 'yaml'
 import type { RepositoryConfig } from '../../config.ts'
 import { CoffreError } from '../../errors.ts'
+import { formatDuration } from '../../model/duration.ts'
 import { generateKey, readIdentity, readSigningKey, type GeneratedKey } from '../../openpgp/keys.ts'
 import { backup, type BackupResult } from '../../operations/backup.ts'
 import { init, type InitKeys, type InitResult } from '../../operations/init.ts'
@@ -20,7 +21,7 @@ import { openWithGpg } from '../demo/open-with-gpg.ts'
 import { startDemoS3 } from '../demo/s3.ts'
 import { demoDatabase, loadDatabase, startCluster, whileWriting } from '../demo/source.ts'
 import type { Session } from '../session.ts'
-import { formatBytes, formatDuration } from '../units.ts'
+import { formatBytes } from '../units.ts'
 
 export interface DemoOptions {
   readonly s3?: boolean
@@ -172,7 +173,13 @@ async function makeBackup(
   reader: GeneratedKey,
 ): Promise<BackupResult> {
   return await backup(session.context, {
-    source: { name: 'buildings', access: cluster.access(demoDatabase), jobs: 'auto', globals: 'used' },
+    source: {
+      name: 'buildings',
+      access: cluster.access(demoDatabase),
+      jobs: 'auto',
+      globals: 'used',
+      maxSnapshotAgeMs: 3_600_000,
+    },
     repository,
     signingKey: await readSigningKey(Buffer.from(trust.host.secretKey)),
     pins: [reader.fingerprint],

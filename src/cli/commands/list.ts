@@ -1,7 +1,8 @@
 /** coffre list [SOURCE] */
+import { formatDuration } from '../../model/duration.ts'
 import { list, type ListedBackup } from '../../operations/list.ts'
 import type { Session } from '../session.ts'
-import { formatBytes, formatDuration, formatTable } from '../units.ts'
+import { formatBytes, formatTable } from '../units.ts'
 
 export async function listCommand(session: Session, source: string | undefined): Promise<void> {
   const config = await session.config()

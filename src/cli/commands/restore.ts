@@ -2,6 +2,7 @@
 import { resolve } from 'node:path'
 import type { Config } from '../../config.ts'
 import { CoffreError } from '../../errors.ts'
+import { formatDuration } from '../../model/duration.ts'
 import type { FreshSelector } from '../../operations/find-backup.ts'
 import { restoreFiles } from '../../operations/restore-files.ts'
 import type { Replace } from '../../operations/restore-place.ts'
@@ -10,7 +11,7 @@ import { restore, type RestoreResult } from '../../operations/restore.ts'
 import { inDatabase, parsePostgresUrl, type ServerAccess } from '../../postgres/conninfo.ts'
 import { identityFrom, type IdentityOptions } from '../identity.ts'
 import { chosenSources, sourceAccess, type Session } from '../session.ts'
-import { formatBytes, formatDuration } from '../units.ts'
+import { formatBytes } from '../units.ts'
 
 export interface RestoreOptions extends IdentityOptions {
   readonly to?: string

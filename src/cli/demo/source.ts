@@ -2,12 +2,13 @@
 import { join } from 'node:path'
 import { z } from 'zod'
 import { asCoffreError, CoffreError } from '../../errors.ts'
+import { formatDuration } from '../../model/duration.ts'
 import { startClient } from '../../postgres/client-tools.ts'
 import { formatConninfo } from '../../postgres/conninfo.ts'
 import { PsqlSession } from '../../postgres/psql-session.ts'
 import { ScratchCluster } from '../../postgres/scratch-cluster.ts'
 import type { Session } from '../session.ts'
-import { formatBytes, formatDuration } from '../units.ts'
+import { formatBytes } from '../units.ts'
 
 export const demoDatabase = 'building_management'
 
