@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { makeWorkshop, type Workshop } from '../support/coffre.ts'
-import { makeDatabase, socketFolder, type TestDatabase } from '../support/postgres.ts'
+import { makeDatabase, socketFolder, sql, type TestDatabase } from '../support/postgres.ts'
 import { manifestsIn } from '../support/repository-folder.ts'
 
 let database: TestDatabase
@@ -39,13 +39,13 @@ after(async () => {
   await rm(folder, { recursive: true })
 })
 
-/** What `program` prints goes through `filter`; the status is 0 whatever happened. */
-async function writePrefix(program: string, filter: string, when = '*'): Promise<void> {
+/** What `program` prints goes through `filter`, what it reads through `before`; the status is 0 whatever happened. */
+async function writePrefix(program: string, filter: string, when = '*', before = 'cat'): Promise<void> {
   const script = `#!/bin/sh
 export PGHOST='${socketFolder()}' LC_ALL=C
 case "$*" in
   ${program}*--version) exec "$@" ;;
-  ${program}\\ ${when}) { "$@" || true; } | ${filter}; exit 0 ;;
+  ${program}\\ ${when}) ${before === 'cat' ? '' : `${before} | `}{ "$@" || true; } | ${filter}; exit 0 ;;
 esac
 exec "$@"
 `
@@ -65,14 +65,29 @@ const cuts = {
   'large objects without their last bytes': ['pg_dump', 'head -c -40', '*--section=data*'],
   'definitions, lost altogether': ['pg_dump', 'head -c 0', '*--section=pre-data*'],
   'globals, cut in the middle': ['pg_dumpall', 'head -c 200', '*'],
+  // What is asked before comes to less.
+  'rows, cut in the middle': ['psql', 'stdbuf -o0 head -c 100000', '*'],
 } as const
 
 for (const [what, [program, filter, when]] of Object.entries(cuts)) {
   test(`${what}: the backup fails and names ${program}, although its status is 0`, async () => {
     await writePrefix(program, filter, when)
-    await assertRefused(/cut short|is not whole|pg_restore/)
+    await assertRefused(/cut short|is not whole|pg_restore|psql ended before/)
   })
 }
+
+test('rows that are lost on their way into psql, which takes the end of its input for theirs: the restore fails, and leaves nothing', async () => {
+  await writePrefix('psql', 'cat')
+  await workshop.json(['backup'])
+  await writePrefix('psql', 'cat', '*', 'stdbuf -o0 head -c 100000')
+  const named = ['--to-source', 'shop', '--database', database.restored.name]
+  const restore = ['restore', 'latest', ...named, '--identity', workshop.identity()]
+  const { code, message } = await workshop.error(restore, 1)
+  assert.equal(code, 'ERR_PROGRAM', message)
+  assert.match(message, /psql ended before/)
+  const left = `SELECT count(*) FROM pg_database WHERE datname LIKE '${database.name}\\_%'`
+  assert.equal(await sql('postgres', left), '0')
+})
 
 test('a server whose clock is years ahead: the backup is dated by this host, and says so', async () => {
   const year = new Date().getUTCFullYear()

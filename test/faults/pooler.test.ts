@@ -8,11 +8,13 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { beginInSnapshot, SourceSnapshot } from '../../src/postgres/source-snapshot.ts'
 import { makeWorkshop } from '../support/coffre.ts'
 import { startOwnServer } from '../support/own-server.ts'
 import { startPooler } from '../support/pooler.ts'
 import { makeDatabase, socketFolder, sql, urlOf, type TestDatabase } from '../support/postgres.ts'
 import { filesBelow } from '../support/repository-folder.ts'
+import { environment, testAccess, withSession } from '../support/session.ts'
 
 let database: TestDatabase
 before(async () => {
@@ -67,6 +69,20 @@ test('a pooler in session mode works', async () => {
     sources: { shop: { url: urlOf(database.name, pooler.server), jobs: 2 } },
   })
   assert.equal((await workshop.json(['backup']))['rows'], 2000)
+})
+
+test('a session that would read the snapshot on another server is refused, whatever snapshots that one has', async () => {
+  const access = testAccess(database.name)
+  const options = { environment, applicationName: 'coffre shop', lockTimeoutMs: 10_000 }
+  await using snapshot = await SourceSnapshot.take(access, options)
+  await withSession(access, async (session) => {
+    const elsewhere = { ...snapshot.handle, serverStartedAt: '2020-02-29 00:00:00+00' }
+    await assert.rejects(beginInSnapshot(session, elsewhere, 10_000), {
+      code: 'ERR_SOURCE',
+      message: 'connections to the source reach different servers',
+    })
+  })
+  await withSession(access, (session) => beginInSnapshot(session, snapshot.handle, 10_000))
 })
 
 test('connections that reach different servers are refused; a list of hosts is tried once, and the server that answered is kept', async () => {

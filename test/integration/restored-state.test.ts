@@ -1,5 +1,9 @@
 /** What a restored database is like besides its rows: views filled, statistics there, its name; and what stops a restore. */
 import assert from 'node:assert/strict'
+import { existsSync } from 'node:fs'
+import { chmod, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { assertSameDatabase } from '../compare/compare-databases.ts'
 import { makeWorkshop } from '../support/coffre.ts'
@@ -31,17 +35,44 @@ test('a stale materialized view comes back fresh, which is no difference; the pl
 
 test('a definition that the server refuses ends the restore there and then, and nothing is left behind', async () => {
   await using database = await makeDatabase('refusing')
+  const trace = join(await mkdtemp(join(tmpdir(), 'coffre-test-trace-')), 'trace')
+  await chmod(dirname(trace), 0o777)
+  // Materialized views are filled after the indexes.
+  await database.sql(`CREATE FUNCTION leave() RETURNS int LANGUAGE plpgsql AS $$ BEGIN COPY (SELECT 1) TO '${trace}'; RETURN 1; END $$;
+    CREATE MATERIALIZED VIEW later AS SELECT leave()`)
+  await rm(trace)
   await database.sql(`CREATE TABLE t (id int); INSERT INTO t VALUES (1); CREATE FUNCTION f(int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT $1';
     CREATE INDEX ON t (f(id)); CREATE OR REPLACE FUNCTION f(int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT $1 / 0'`)
   await using workshop = await makeWorkshop({ sources: { refusing: { url: database.url } } })
   await workshop.json(['backup'])
-  const restore = ['restore', 'latest', '--to', database.restored.url, '--identity', workshop.identity()]
-  const { code, message } = await workshop.error(restore, 1)
+  const to = ['--to', database.restored.url, '--jobs', '1']
+  const { code, message } = await workshop.error(
+    ['restore', 'latest', ...to, '--identity', workshop.identity()],
+    1,
+  )
   assert.equal(code, 'ERR_POSTGRES')
   assert.match(message, /pg_restore .*division by zero/s)
-  assert.doesNotMatch(message, /errors ignored/)
+  assert.ok(!existsSync(trace), 'the restore went on')
+  await rm(dirname(trace), { recursive: true })
   const left = `SELECT count(*) FROM pg_database WHERE datname LIKE '${database.name}\\_%'`
   assert.equal(await sql('postgres', left), '0')
+})
+
+test('roles that a failed restore has made stay, and are named', async () => {
+  const role = `survivor_${process.pid}`
+  await using database = await makeDatabase('outlived')
+  await database.sql(`CREATE ROLE ${role}; CREATE TABLE t (id int); INSERT INTO t VALUES (1); ALTER TABLE t OWNER TO ${role};
+    CREATE FUNCTION f(int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT $1'; CREATE INDEX ON t (f(id));
+    CREATE OR REPLACE FUNCTION f(int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT $1 / 0'`)
+  await using workshop = await makeWorkshop({ sources: { outlived: { url: database.url } } })
+  await workshop.json(['backup'])
+  await sql('postgres', `DROP DATABASE "${database.name}"`)
+  await sql('postgres', `DROP ROLE ${role}`)
+  const restore = ['restore', 'latest', '--to', database.restored.url, '--identity', workshop.identity()]
+  const { stderr } = await workshop.coffre(restore, { status: 1 })
+  assert.match(stderr, new RegExp(`created the missing roles ${role}\\n`))
+  assert.match(stderr, /division by zero/)
+  await sql('postgres', `DROP ROLE ${role}`)
 })
 
 test('a database whose name has 63 bytes, in characters of four, is restored, and replaced', async () => {

@@ -61,6 +61,18 @@ test('rows of an extension’s tables come back in the order their foreign keys 
   await assertSameDatabase(database.conninfo, database.restored.conninfo)
 })
 
+test('a sequence that its extension did not register stays as the extension makes it', async () => {
+  await using database = await makeDatabase('unregistered', extended.server)
+  await database.sql(
+    `CREATE EXTENSION coffre_configured; SELECT setval('counted', 42), setval('not_counted', 42)`,
+  )
+  await using workshop = await makeWorkshop({ sources: { unregistered: { url: database.url } } })
+  await workshop.json(['backup'])
+  await workshop.json(['restore', 'latest', '--to', database.restored.url, '--identity', workshop.identity()])
+  const values = `SELECT counted.last_value, not_counted.last_value, not_counted.is_called FROM counted, not_counted`
+  assert.equal(await sql(database.restored.name, values, [], extended.server), '42|1|f')
+})
+
 test('a circle of foreign keys among an extension’s tables is named when it is backed up', async () => {
   await using database = await makeDatabase('circular', extended.server)
   await database.sql(`CREATE EXTENSION coffre_circular; INSERT INTO hen VALUES (1, NULL)`)

@@ -3,6 +3,8 @@
  * written alike in all three, no row is hidden, and nothing ends a session (hazards 2, 14 and 15).
  */
 import assert from 'node:assert/strict'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { assertSameDatabase } from '../compare/compare-databases.ts'
 import type { PsqlSession } from '../../src/postgres/psql-session.ts'
@@ -64,6 +66,14 @@ for (const whose of ['database', 'role'] as const) {
     }
   })
 }
+
+test('a .psqlrc, which could change what psql does and prints, is not read', async () => {
+  await using database = await makeDatabase('at_home')
+  await database.sql('CREATE TABLE t AS SELECT 1 AS n')
+  await using workshop = await makeWorkshop({ sources: { at_home: { url: database.url } } })
+  await writeFile(join(workshop.folder, '.psqlrc'), '\\echo welcome\nSELECT 1 / 0;\n\\set AUTOCOMMIT off\n')
+  await workshop.coffre(['backup'], { env: { HOME: workshop.folder } })
+})
 
 test('a role in whose sessions all is set otherwise backs up, and restores, what others see', async () => {
   await using database = await makeDatabase('otherwise')
