@@ -5,12 +5,17 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { assertSameDatabase } from '../compare/compare-databases.ts'
-import { SourceSnapshot } from '../../src/postgres/source-snapshot.ts'
+import {
+  beginInSnapshot,
+  isLockRefused,
+  lockWithoutWaiting,
+  SourceSnapshot,
+} from '../../src/postgres/source-snapshot.ts'
 import { makeWorkshop, startCoffre, type Workshop } from '../support/coffre.ts'
 import { pauseDumps } from '../support/paused-dump.ts'
 import { makeDatabase, type TestDatabase } from '../support/postgres.ts'
 import { queueLock } from '../support/queued-lock.ts'
-import { environment, testAccess } from '../support/session.ts'
+import { environment, testAccess, withSession } from '../support/session.ts'
 
 let database: TestDatabase
 let workshop: Workshop
@@ -43,6 +48,21 @@ test('tables that an ALTER waits for, and large objects, are backed up without w
   await workshop.coffre(['verify', '--all'])
   await workshop.json(['restore', 'latest', '--to', database.restored.url, '--identity', workshop.identity()])
   await assertSameDatabase(database.conninfo, database.restored.conninfo)
+})
+
+test('a lane that would have to wait behind an ALTER is refused at once', async () => {
+  const options = { environment, applicationName: 'coffre shop', lockTimeoutMs: 10_000 }
+  await using snapshot = await SourceSnapshot.take(testAccess(database.name), options)
+  await using queued = await queueLock(database, 'BEGIN; ALTER TABLE orders ADD COLUMN more int; ROLLBACK')
+  assert.ok(queued.backend)
+  await withSession(testAccess(database.name), async (lane) => {
+    // Without an end to its waiting, if it did wait.
+    await beginInSnapshot(lane, snapshot.handle, 0)
+    const refused: unknown = await lockWithoutWaiting(lane, [{ schema: 'public', name: 'orders' }]).catch(
+      (error: unknown) => error,
+    )
+    assert.ok(isLockRefused(refused), String(refused))
+  })
 })
 
 test('definitions that wait behind an ALTER fail the backup after a while, and the error names the table and who alters it', async () => {
