@@ -28,6 +28,7 @@ import {
 import { explainLockError } from '../postgres/lock-conflicts.ts'
 import type { PsqlSession } from '../postgres/psql-session.ts'
 import { isLockRefused, isSnapshotGone, type SourceSnapshot } from '../postgres/source-snapshot.ts'
+import type { WireAddress } from '../postgres/wire/wire-address.ts'
 import type { ArtifactName, ArtifactWriter } from './artifact-writer.ts'
 import type { Emit } from '../observe/events.ts'
 import { RowProgress } from './row-progress.ts'
@@ -35,6 +36,7 @@ import { RowProgress } from './row-progress.ts'
 export interface ReadingRequest {
   readonly environment: ClientEnvironment
   readonly access: ServerAccess
+  readonly wire: WireAddress | undefined
   readonly applicationName: string
   readonly lockTimeoutMs: number
   /** Roles and tablespaces: those this database leans on, or all of the server. */
@@ -115,8 +117,8 @@ export async function readEverything(emit: Emit, request: ReadingRequest): Promi
 }
 
 function connectionOf(request: ReadingRequest): LaneConnection {
-  const { access, environment, applicationName, lockTimeoutMs } = request
-  return { access: laneAccess(access), environment, applicationName, lockTimeoutMs }
+  const { access, wire, environment, applicationName, lockTimeoutMs } = request
+  return { access: laneAccess(access), wire, environment, applicationName, lockTimeoutMs }
 }
 
 function dumpSession({ applicationName, snapshot }: ReadingRequest): DumpSession {

@@ -17,6 +17,7 @@ import { dumpOptions } from '../postgres/definitions.ts'
 import { Heartbeat } from '../postgres/heartbeat.ts'
 import { newApplicationName, RunSessions } from '../postgres/run-sessions.ts'
 import { SourceSnapshot } from '../postgres/source-snapshot.ts'
+import { wireAddress } from '../postgres/wire/wire-address.ts'
 import { Lease } from '../repository/lease.ts'
 import { isBroken, newestOf, type Backup, type Repository } from '../repository/repository.ts'
 import { restoreGuide } from '../repository/restore-guide.ts'
@@ -190,6 +191,7 @@ async function readAll(
   return await readEverything(context.emit, {
     environment: context.environment,
     access: request.source.access,
+    wire: await snapshot.alone((session) => wireAddress(session, request.source.access, context.environment)),
     applicationName,
     lockTimeoutMs,
     globals: request.source.globals,

@@ -11,6 +11,7 @@ import type { ServerAccess } from '../postgres/conninfo.ts'
 import { isOfAnotherPartition, readPartitions, type Partition } from '../postgres/partition-roots.ts'
 import { PsqlSession } from '../postgres/psql-session.ts'
 import { setSequenceStatement, type TableRows } from '../postgres/row-statements.ts'
+import type { WireAddress } from '../postgres/wire/wire-address.ts'
 import type { Context } from './context.ts'
 import type { OpenedBackup } from './opened-backup.ts'
 import type { Selection } from './restore-selection.ts'
@@ -26,6 +27,8 @@ export interface LoadTarget {
   readonly access: ServerAccess
   /** The same, where event triggers do not act. */
   readonly silentAccess: ServerAccess
+  /** Of its server, for coffre's own connections. */
+  readonly wire: WireAddress | undefined
   /** Of every session. */
   readonly applicationName: string
   readonly lanes: Lanes
@@ -39,9 +42,10 @@ export function judgedInventory({ inventory, selection }: LoadTarget): Inventory
   return selection?.inventory ?? inventory
 }
 
-export function targetConnection({ context, access, applicationName }: LoadTarget): LaneConnection {
+export function targetConnection({ context, access, wire, applicationName }: LoadTarget): LaneConnection {
   return {
     access: laneAccess(access),
+    wire,
     environment: context.environment,
     applicationName,
     lockTimeoutMs: 60_000,

@@ -22,6 +22,7 @@ import { readServer, type ServerFacts } from '../postgres/catalog.ts'
 import type { PsqlSession } from '../postgres/psql-session.ts'
 import { quoteQualified } from '../postgres/quoting.ts'
 import { databaseOid, newStaging, renameIntoPlace, type Staging } from '../postgres/staging-database.ts'
+import { wireAddress } from '../postgres/wire/wire-address.ts'
 import type { Repository } from '../repository/repository.ts'
 import { majorOf } from '../postgres/version-rules.ts'
 import { compareWithInventory } from './compare-with-inventory.ts'
@@ -221,7 +222,7 @@ async function intoStaging(
 async function fill(
   context: Context,
   request: RestoreRequest,
-  { staging, opened, inventory, selection }: Restoring,
+  { staging, opened, inventory, selection, maintenance }: Restoring,
   { place, server }: Pick<Prospects, 'place' | 'server'>,
 ): Promise<void> {
   const { name, applicationName } = staging
@@ -237,6 +238,7 @@ async function fill(
     selection,
     access,
     silentAccess,
+    wire: await wireAddress(maintenance, request.destination, context.environment),
     applicationName,
     lanes,
     jobs,

@@ -10,6 +10,7 @@ import type { ClientEnvironment, ClientProgram } from '../postgres/client-tools.
 import type { PageRange } from '../postgres/plan.ts'
 import type { TableRows } from '../postgres/row-statements.ts'
 import type { SnapshotHandle } from '../postgres/source-snapshot.ts'
+import type { WireAddress } from '../postgres/wire/wire-address.ts'
 import type { Compression } from './compression.ts'
 import type { Sealed, SealKey } from './seal.ts'
 
@@ -22,6 +23,8 @@ export interface LaneAccess {
 
 export interface LaneConnection {
   readonly access: LaneAccess
+  /** Where coffre's own connection can go; undefined: by psql only. */
+  readonly wire: WireAddress | undefined
   readonly environment: ClientEnvironment
   readonly applicationName: string
   readonly lockTimeoutMs: number

@@ -5,7 +5,8 @@
 import { parentPort } from 'node:worker_threads'
 import { asCoffreError, CoffreError } from '../errors.ts'
 import type { FromLane, LaneResult, LaneTask, ToLane } from './lane-tasks.ts'
-import { digestRows, LaneSession, loadRows, sealProgram, sealRows, type LaneTools } from './lane-work.ts'
+import { LaneSession } from './lane-session.ts'
+import { digestRows, loadRows, sealProgram, sealRows, type LaneTools } from './lane-work.ts'
 import { PieceReceiver, PieceSender } from './piece-channel.ts'
 
 const port = parentPort

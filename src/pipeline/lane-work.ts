@@ -3,21 +3,12 @@
  * ciphertext out and a stream of ciphertext in. Sessions are kept from task to task; every task is one transaction of
  * its own, so that its locks go when it ends.
  */
-import { Secret } from '../model/secret.ts'
 import { RowDigester, type RowDigest } from '../model/row-digest.ts'
 import { readToEnd, startClient } from '../postgres/client-tools.ts'
-import type { ServerAccess } from '../postgres/conninfo.ts'
-import { PsqlSession } from '../postgres/psql-session.ts'
 import { copyInStatement } from '../postgres/row-statements.ts'
 import { beginInSnapshot, lockWithoutWaiting } from '../postgres/source-snapshot.ts'
-import type {
-  DigestTask,
-  LaneConnection,
-  LaneResults,
-  LoadRowsTask,
-  SealProgramTask,
-  SealRowsTask,
-} from './lane-tasks.ts'
+import type { DigestTask, LaneResults, LoadRowsTask, SealProgramTask, SealRowsTask } from './lane-tasks.ts'
+import { accessOf, type LaneSession } from './lane-session.ts'
 import { openArtifact } from './open.ts'
 import { ArchiveCheck, GlobalsCheck } from './whole-output.ts'
 import { RowBlockReader } from './row-blocks.ts'
@@ -30,39 +21,6 @@ export interface LaneTools {
   readonly send: (piece: Buffer) => Promise<void>
   readonly progress: (plainBytes: number) => void
   readonly input: AsyncIterable<Buffer>
-}
-
-/** The lane's psql, opened when first needed and again after a failure or for another server. */
-export class LaneSession {
-  #open: { readonly key: string; readonly session: PsqlSession } | undefined
-
-  async for(connection: LaneConnection, signal: AbortSignal): Promise<PsqlSession> {
-    const key = JSON.stringify(connection)
-    if (this.#open?.key !== key) {
-      await this.close()
-      const { environment, applicationName } = connection
-      this.#open = {
-        key,
-        session: await PsqlSession.open(accessOf(connection), { environment, applicationName, signal }),
-      }
-    }
-    return this.#open.session
-  }
-
-  drop(): void {
-    this.#open?.session.kill()
-    this.#open = undefined
-  }
-
-  async close(): Promise<void> {
-    const session = this.#open?.session
-    this.#open = undefined
-    await session?.close()
-  }
-}
-
-function accessOf({ access }: LaneConnection): ServerAccess {
-  return { ...access, password: access.password === undefined ? undefined : new Secret(access.password) }
 }
 
 /** Every lock is asked for first, and never waited for: nothing of a task that cannot have one was sent. */

@@ -5,9 +5,9 @@
  */
 import { CoffreError } from '../errors.ts'
 import { RowDigester } from '../model/row-digest.ts'
-import type { PsqlSession } from '../postgres/psql-session.ts'
 import { quoteQualified } from '../postgres/quoting.ts'
 import { copyOutStatement, type TableRows } from '../postgres/row-statements.ts'
+import type { Session } from '../postgres/session.ts'
 import { assertSameTables } from '../postgres/source-snapshot.ts'
 import type { LaneResults, SealedBlock, SealRowsTask } from './lane-tasks.ts'
 import { blockFooter, blockHeader, EndMarkerGuard } from './row-blocks.ts'
@@ -20,7 +20,7 @@ export type RowsToSeal = Pick<SealRowsTask, 'seal' | 'blocks' | 'preamble' | 'tr
 
 /** Yields the artifact, returns its facts. Throws ERR_SOURCE for a name that changed its meaning. */
 export async function* sealBlocks(
-  session: PsqlSession,
+  session: Session,
   { seal, blocks, preamble, trailer }: RowsToSeal,
   onProgress: (plainBytes: number) => void,
 ): AsyncGenerator<Buffer, SealedRows> {
@@ -67,7 +67,7 @@ async function* namingTable(
 
 /** The same as a lane gives it: the artifact as a stream to put into a store, and its facts when that was read to its end. */
 export function sealHere(
-  session: PsqlSession,
+  session: Session,
   rows: RowsToSeal,
   onProgress: (plainBytes: number) => void,
 ): { readonly output: AsyncIterable<Buffer>; readonly result: Promise<SealedRows> } {

@@ -26,6 +26,8 @@ type LockConflict = z.infer<typeof conflictRow>
  * transaction is known by the lock on its own number: what stands for it in `virtualtransaction` changed in a minor release.
  */
 async function readConflicts(session: PsqlSession): Promise<readonly LockConflict[]> {
+  // Who is connected is otherwise seen as it was when this transaction first looked (28.2.3, stats_fetch_consistency).
+  await session.execute('SELECT pg_catalog.pg_stat_clear_snapshot()')
   const rows = await session.query(`
     SELECT n.nspname AS schema, c.relname AS name, l.granted, l.pid, a.usename AS role, a.application_name AS application, p.gid
     FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_database d ON d.oid = l.database AND d.datname = pg_catalog.current_database()

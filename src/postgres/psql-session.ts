@@ -9,32 +9,14 @@ import { randomBytes } from 'node:crypto'
 import { CoffreError } from '../errors.ts'
 import { startClient, writeTo, type ClientProcess, type StartOptions } from './client-tools.ts'
 import { formatConninfo, type ServerAccess } from './conninfo.ts'
-
-/**
- * Settings every session has, so that dump, load and digest write a value alike (hazards, 14 and 15), and no
- * time-out of the database or the role can end it (hazard 2). Settings a server does not have are left out.
- * A server that looks after its client (PostgreSQL can on Linux) notices within seconds when coffre was killed, even
- * where it waits for a lock.
- */
-const sessionSettings = `
-SET client_min_messages = error; SET standard_conforming_strings = on; SET search_path = '';
-SET DateStyle = ISO; SET IntervalStyle = postgres; SET TimeZone = 'UTC'; SET extra_float_digits = 3;
-SET bytea_output = hex; SET xmloption = content; SET lc_monetary = 'C'; SET row_security = off;
-SET synchronize_seqscans = off; SET enable_tidscan = on; SET jit = off; SET max_parallel_workers_per_gather = 0;
-SET default_transaction_read_only = off; SET statement_timeout = 0; SET lock_timeout = 0;
-SET idle_in_transaction_session_timeout = 0;
-SELECT pg_catalog.set_config(name, '0', false) IS NULL FROM pg_catalog.pg_settings
-  WHERE name IN ('idle_session_timeout', 'transaction_timeout');
-SELECT pg_catalog.set_config(name, '2s', false) IS NULL FROM pg_catalog.pg_settings
-  WHERE name = 'client_connection_check_interval' AND pg_catalog.version() LIKE '%linux%';
-`
+import { queryByCopy, sessionSettings, type Session } from './session.ts'
 
 export interface SessionOptions extends StartOptions {
   /** Shown in pg_stat_activity. */
   readonly applicationName: string
 }
 
-export class PsqlSession {
+export class PsqlSession implements Session {
   readonly #client: ClientProcess
   readonly #output: AsyncIterator<Buffer>
   readonly #nonce = randomBytes(12).toString('hex')
@@ -96,21 +78,12 @@ export class PsqlSession {
     return this.#client.pid
   }
 
-  /** Statements whose output does not matter. */
   async execute(sql: string): Promise<void> {
     for await (const bytes of this.copyTo(sql)) void bytes
   }
 
-  /**
-   * The rows of one SELECT, each parsed from JSON. The caller gives them their type by parsing further. By COPY, because
-   * psql takes characters like U+FFFE out of what it prints.
-   */
   async query(select: string): Promise<readonly unknown[]> {
-    const parts: Buffer[] = []
-    const rows = `SELECT pg_catalog.row_to_json(q) FROM (${select}\n) AS q`
-    for await (const bytes of this.copyTo(`COPY (${rows}) TO STDOUT`)) parts.push(bytes)
-    const lines = Buffer.concat(parts).toString('utf8').split('\n')
-    return lines.filter((line) => line !== '').map((line) => JSON.parse(withoutEscapes(line)) as unknown)
+    return await queryByCopy(this, select)
   }
 
   /**
@@ -220,17 +193,6 @@ export class PsqlSession {
     throw new CoffreError('ERR_PROGRAM', 'psql ended before it was asked to')
   }
 }
-
-/** Those of COPY (PostgreSQL documentation, COPY, Text Format) that JSON can be written with: JSON's own come back. */
-function withoutEscapes(line: string): string {
-  return line.replace(/\\([\\nrt])/g, (_, letter: string) => escaped.get(letter) ?? letter)
-}
-
-const escaped: ReadonlyMap<string, string> = new Map([
-  ['n', '\n'],
-  ['r', '\r'],
-  ['t', '\t'],
-])
 
 /** Where the last line begins; only lines short enough to be the marker (or a part of it) are told apart. */
 function startOfLastLine(chunk: Buffer, markerLength: number): number {

@@ -10,6 +10,9 @@ interface Rule {
   readonly hint: string
 }
 
+const sessionEnded =
+  'the server ended the session: its log says why (a restart, a crash, somebody who ended it)'
+
 /** First match wins. Codes: PostgreSQL documentation, Appendix A. */
 const rules: readonly Rule[] = [
   {
@@ -61,7 +64,7 @@ const rules: readonly Rule[] = [
   {
     matches: /server closed the connection|connection to server was lost|\b57P0[123]\b/,
     code: 'ERR_POSTGRES',
-    hint: 'the server ended the session: its log says why (a restart, a crash, somebody who ended it)',
+    hint: sessionEnded,
   },
   {
     matches: /\b55P03\b|lock timeout|^pg_dump: .*statement timeout/m,
@@ -118,6 +121,20 @@ export function classifyFailure(program: string, status: number | string, stderr
   // Neither the program nor a server spoke: what was to start it did, or nothing at all.
   const started = lines.some((line) => isMessage.test(line))
   return new CoffreError(started ? 'ERR_POSTGRES' : 'ERR_PROGRAM', message)
+}
+
+/** `line`: `ERROR:  23505: …`, as psql writes it when it is verbose. */
+export function classifyRefusal(line: string): CoffreError {
+  const message = `the server refused: ${withoutValue(line).slice(0, 600)}`
+  const rule = rules.find(({ matches }) => matches.test(line))
+  return rule === undefined
+    ? new CoffreError('ERR_POSTGRES', message)
+    : new CoffreError(rule.code, message, { hint: rule.hint })
+}
+
+/** A connection that ended without a word. */
+export function classifyLoss(cause: unknown): CoffreError {
+  return new CoffreError('ERR_POSTGRES', 'the connection to server was lost', { hint: sessionEnded, cause })
 }
 
 const isMessage =

@@ -37,6 +37,7 @@ import { explainLockError } from './lock-conflicts.ts'
 import { PsqlSession, type SessionOptions } from './psql-session.ts'
 import { quoteLiteral, quoteQualified } from './quoting.ts'
 import { circularReferences } from './reference-order.ts'
+import type { Session } from './session.ts'
 import { readSystemAdditions } from './system-additions.ts'
 import { assertSupported } from './unsupported-extensions.ts'
 
@@ -190,7 +191,7 @@ interface NamedTable {
   readonly name: string
 }
 
-async function lockTables(session: PsqlSession, tables: readonly NamedTable[], wait = ''): Promise<void> {
+async function lockTables(session: Session, tables: readonly NamedTable[], wait = ''): Promise<void> {
   for (let start = 0; start < tables.length; start += locksPerStatement) {
     const names = tables
       .slice(start, start + locksPerStatement)
@@ -204,7 +205,7 @@ async function lockTables(session: PsqlSession, tables: readonly NamedTable[], w
  * then queue behind (PostgreSQL documentation, 13.3.1 Table-Level Locks). Throws what `isLockRefused` knows: such tables
  * are read over the snapshot's own session, which has their locks (hazard 3).
  */
-export async function lockWithoutWaiting(session: PsqlSession, tables: readonly NamedTable[]): Promise<void> {
+export async function lockWithoutWaiting(session: Session, tables: readonly NamedTable[]): Promise<void> {
   await lockTables(session, tables, ' NOWAIT')
 }
 
@@ -265,7 +266,7 @@ async function readContent(
  * A name that was a table or sequence and has become a view must not run its owner's code as the backup role (CVE-2024-7348,
  * the same setting as pg_dump's). Servers older than August 2024 do not have it; `ServerFacts.refusesViews` tells.
  */
-async function refuseViews(session: PsqlSession): Promise<void> {
+async function refuseViews(session: Session): Promise<void> {
   await session.execute(`SELECT pg_catalog.set_config(name, 'view, foreign-table', false) IS NULL
     FROM pg_catalog.pg_settings WHERE name = 'restrict_nonsystem_relation_kind'`)
 }
@@ -275,7 +276,7 @@ async function refuseViews(session: PsqlSession): Promise<void> {
  * every name still means the table that was planned.
  */
 export async function assertSameTables(
-  session: PsqlSession,
+  session: Session,
   tables: readonly { readonly oid: string; readonly schema: string; readonly name: string }[],
 ): Promise<void> {
   if (tables.length === 0) return
@@ -294,7 +295,7 @@ export async function assertSameTables(
 
 /** A session that reads in another's snapshot: one transaction, ended with the statement list. */
 export async function beginInSnapshot(
-  session: PsqlSession,
+  session: Session,
   handle: SnapshotHandle,
   lockTimeoutMs: number,
 ): Promise<void> {

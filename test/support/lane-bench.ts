@@ -132,7 +132,7 @@ export const large: TableRows = {
 
 function connectionTo({ name }: TestDatabase): LaneConnection {
   const access = laneAccess(testAccess(name))
-  return { access, environment, applicationName: 'coffre lane', lockTimeoutMs: 10_000 }
+  return { access, wire: undefined, environment, applicationName: 'coffre lane', lockTimeoutMs: 10_000 }
 }
 
 function started(): readonly number[] {

@@ -2,6 +2,8 @@
 import { clientEnvironment } from '../../src/postgres/client-tools.ts'
 import { inDatabase, type ServerAccess } from '../../src/postgres/conninfo.ts'
 import { PsqlSession } from '../../src/postgres/psql-session.ts'
+import type { Session } from '../../src/postgres/session.ts'
+import { WireSession } from '../../src/postgres/wire/wire-session.ts'
 import { socketFolder } from './postgres.ts'
 
 export const environment = clientEnvironment(process.env)
@@ -18,6 +20,13 @@ export function openSession(
   return PsqlSession.open(access, { environment, signal, applicationName: 'coffre test' })
 }
 
+/** coffre's own connection to the same place. */
+export function openWire(access: ServerAccess, signal?: AbortSignal): Promise<WireSession> {
+  const { host = '', port = '5432', user = '', dbname = '' } = access.parameters
+  const address = { host, port: Number(port), user, database: dbname }
+  return WireSession.open(address, access, { signal, applicationName: 'coffre test' })
+}
+
 /** Lends a session of its own, which ends with the work. */
 export async function withSession<T>(
   access: ServerAccess,
@@ -32,8 +41,8 @@ export async function withSession<T>(
 }
 
 /** What one statement of COPY … TO STDOUT sends. */
-export async function copied(session: PsqlSession, statement: string): Promise<Buffer> {
+export async function copied(session: Session, statement: string): Promise<Buffer> {
   const parts: Buffer[] = []
-  for await (const bytes of session.copyTo(statement)) parts.push(bytes)
+  for await (const bytes of session.copyTo(statement)) parts.push(Buffer.from(bytes))
   return Buffer.concat(parts)
 }
