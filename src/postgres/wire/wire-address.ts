@@ -35,8 +35,8 @@ const known: ReadonlySet<string> = new Set([
   'sslmode',
   'gssencmode',
 ])
-/** Demands on the server that only libpq checks. */
-const demands = ['PGREQUIREAUTH', 'PGREQUIREPEER', 'PGCHANNELBINDING', 'PGOPTIONS']
+/** Demands on the server, or ways to it, that only libpq knows. */
+const demands = ['PGREQUIREAUTH', 'PGREQUIREPEER', 'PGCHANNELBINDING', 'PGHOSTADDR', 'PGSERVICE']
 
 /**
  * Undefined where coffre's own connection could be less than psql's: behind a prefix, where it is encrypted, where more is asked
