@@ -8,6 +8,7 @@
  */
 import { createCipheriv, createDecipheriv, createHash, randomBytes, timingSafeEqual } from 'node:crypto'
 import { CoffreError } from '../errors.ts'
+import { giveBack } from '../model/given-back.ts'
 import { PacketReader } from './packet-reader.ts'
 import { PacketWriter } from './packet-writer.ts'
 import { describeTag, tags } from './packets.ts'
@@ -66,7 +67,9 @@ export class MessageSealer {
 
   #encrypt(plain: Buffer): void {
     this.#digest.update(plain)
-    this.#encrypted.write(this.#cipher.update(plain))
+    const encrypted = this.#cipher.update(plain)
+    this.#encrypted.write(encrypted)
+    giveBack(encrypted)
   }
 
   #takeFinished(): Buffer<ArrayBuffer>[] {

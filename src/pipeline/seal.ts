@@ -2,6 +2,7 @@
  * seal: compress → encrypt → digest, pushed through synchronously. Plain bytes are gathered in one frame buffer (the
  * row digester's own memory where there are rows, so that they are copied once), and leave only as ciphertext.
  */
+import { giveBack } from '../model/given-back.ts'
 import { MessageSealer } from '../openpgp/message.ts'
 import { ArtifactDigests, type ArtifactFacts } from './artifact-digests.ts'
 import { compressFrame, frameBytes, type Compression } from './compression.ts'
@@ -73,7 +74,9 @@ export class ArtifactSealer {
   #flush(): Buffer[] {
     const compressed = compressFrame(this.#frame.subarray(0, this.#used), this.#compression)
     this.#used = 0
-    return this.#count(this.#message.update(compressed))
+    const pieces = this.#count(this.#message.update(compressed))
+    giveBack(compressed)
+    return pieces
   }
 
   #count(pieces: Buffer[]): Buffer[] {
