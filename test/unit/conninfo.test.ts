@@ -274,3 +274,11 @@ test('any password without a line break opens the session it belongs to', async 
   })
   await holds(t, property, 15)
 })
+
+test('a server that is gone without a word is noticed, unless the URL says otherwise', () => {
+  const patient = formatConninfo(parsePostgresUrl('postgres://h/d'))
+  for (const setting of ["connect_timeout='15'", "keepalives_idle='60'", "keepalives_count='6'"])
+    assert.ok(patient.includes(setting), patient)
+  const own = formatConninfo(parsePostgresUrl('postgres://h/d?connect_timeout=3'))
+  assert.ok(own.includes("connect_timeout='3'") && !own.includes("connect_timeout='15'"), own)
+})
