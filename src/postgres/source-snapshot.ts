@@ -168,8 +168,11 @@ async function lockAndExport(
   // Also for the listing: a table's size cannot be had while somebody holds it exclusively.
   await session.execute(`SET lock_timeout = ${Math.round(lockTimeoutMs)}`)
   const before = await readTables(session)
-  await session.execute('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY')
-  await lockTables(session, before)
+  // In one go: each `execute` ends with a SELECT, and the first one takes the snapshot. A table that is truncated between the
+  // snapshot and its lock would read as empty.
+  await session.execute(
+    ['BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY', ...lockStatements(before)].join(';\n'),
+  )
   const exported = z
     .object({ id: z.string().regex(/^[0-9A-F]+-[0-9A-F]+-\d+$/), takenAt: z.string() })
     .parse(
@@ -191,13 +194,14 @@ interface NamedTable {
   readonly name: string
 }
 
-async function lockTables(session: Session, tables: readonly NamedTable[], wait = ''): Promise<void> {
-  for (let start = 0; start < tables.length; start += locksPerStatement) {
-    const names = tables
-      .slice(start, start + locksPerStatement)
-      .map(({ schema, name }) => `ONLY ${quoteQualified(schema, name)}`)
-    await session.execute(`LOCK TABLE ${names.join(', ')} IN ACCESS SHARE MODE${wait}`)
-  }
+function lockStatements(tables: readonly NamedTable[], wait = ''): readonly string[] {
+  const batches = Array.from({ length: Math.ceil(tables.length / locksPerStatement) }, (_, batch) =>
+    tables.slice(batch * locksPerStatement, (batch + 1) * locksPerStatement),
+  )
+  return batches.map((batch) => {
+    const names = batch.map(({ schema, name }) => `ONLY ${quoteQualified(schema, name)}`)
+    return `LOCK TABLE ${names.join(', ')} IN ACCESS SHARE MODE${wait}`
+  })
 }
 
 /**
@@ -206,7 +210,7 @@ async function lockTables(session: Session, tables: readonly NamedTable[], wait 
  * are read over the snapshot's own session, which has their locks (hazard 3).
  */
 export async function lockWithoutWaiting(session: Session, tables: readonly NamedTable[]): Promise<void> {
-  await lockTables(session, tables, ' NOWAIT')
+  for (const statement of lockStatements(tables, ' NOWAIT')) await session.execute(statement)
 }
 
 /**

@@ -2,9 +2,14 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { makeWorkshop, startCoffre, type Workshop } from '../support/coffre.ts'
 import { holdBackup, outOfLine } from '../support/held-backup.ts'
+import { pauseDumps } from '../support/paused-dump.ts'
 import { eventually } from '../support/patience.ts'
 import { makeDatabase, type TestDatabase } from '../support/postgres.ts'
 
@@ -57,4 +62,34 @@ test('a sequence that becomes a view while coffre waits for it does not run its 
   assert.equal(status, 1, stderr)
   assert.match(stderr, /access to non-system view .*s.* is restricted/)
   assert.doesNotMatch(stderr, /harm/)
+})
+
+test('a table that is truncated just before it is locked is not read as empty; one that is made then is locked like all others', async () => {
+  await database.sql('CREATE TABLE refilled AS SELECT generate_series(1, 10) AS n')
+  const folder = await mkdtemp(join(tmpdir(), 'coffre-test-slow-'))
+  try {
+    using paused = pauseDumps()
+    const [dumps, ...rest] = (paused.environment['PATH'] ?? '').split(':')
+    // Holds what is on its way to psql before the first lock.
+    const hold = `touch '${folder}/asked'; while [ ! -e '${folder}/go' ]; do sleep 0.05; done`
+    const script = `#!/bin/sh\nPATH='${rest.join(':')}'\nsed -u "/^LOCK TABLE/e ${hold}" | psql "$@"\n`
+    await writeFile(join(folder, 'psql'), script, { mode: 0o755 })
+    const environment = { PATH: [dumps, folder, ...rest].join(':') }
+    const { ended } = startCoffre(['backup', '--json'], { cwd: workshop.folder, env: environment })
+    await eventually('coffre is about to lock', () => existsSync(join(folder, 'asked')))
+    await database.sql(`BEGIN; TRUNCATE refilled; INSERT INTO refilled VALUES (1), (2), (3); COMMIT;
+      CREATE TABLE made AS SELECT 1 AS n`)
+    await writeFile(join(folder, 'go'), '')
+    await paused.snapshot()
+    const locked = await database.sql(`SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+      WHERE relation = 'made'::regclass AND mode = 'AccessShareLock' AND granted AND application_name LIKE 'coffre shop%'`)
+    paused.resume()
+    const { status, stdout, stderr } = await ended
+    assert.equal(status, 0, stderr)
+    assert.equal(locked, '1')
+    // One each of z, made and the orders, blue and green.
+    assert.equal((JSON.parse(stdout) as { rows: number }).rows, 3 + 4)
+  } finally {
+    await rm(folder, { recursive: true })
+  }
 })
