@@ -8,6 +8,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { reachOneServer } from '../../src/postgres/same-server.ts'
 import { beginInSnapshot, SourceSnapshot } from '../../src/postgres/source-snapshot.ts'
 import { makeWorkshop } from '../support/coffre.ts'
 import { startOwnServer } from '../support/own-server.ts'
@@ -105,7 +106,12 @@ exec "$@"
   await assertRefused(run, 'ERR_SOURCE', /reach different servers/, /give one host/)
   await rm(folder, { recursive: true })
 
-  const hosts = [folder, socketFolder(), other.socketFolder].map(encodeURIComponent).join(',')
+  const listed = [folder, socketFolder(), other.socketFolder]
+  const access = testAccess(database.name)
+  const several = { ...access, parameters: { ...access.parameters, host: listed.join(',') } }
+  const chosen = await reachOneServer(several, { environment, applicationName: 'coffre shop' })
+  assert.equal(chosen.parameters['host'], socketFolder())
+  const hosts = listed.map(encodeURIComponent).join(',')
   const url = `postgres://postgres@/${database.name}?host=${hosts}`
   await using workshop = await makeWorkshop({ sources: { shop: { url, jobs: 2 } } })
   assert.equal((await workshop.json(['backup']))['rows'], 2000)

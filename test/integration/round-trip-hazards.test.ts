@@ -50,11 +50,12 @@ test('row security makes a backup fail; it never backs up the rows a role may se
   }
 })
 
-/** Runs `first`, starts a backup, and commits only when that has waited half a second for a lock. */
+/** Runs `first`, starts a backup, and commits only when that has waited half a second for a lock; `meanwhile` is run in its middle. */
 async function backUpInto(
   workshop: Workshop,
   database: TestDatabase,
   first: string,
+  meanwhile: () => Promise<void> = async () => {},
 ): Promise<Awaited<ReturnType<typeof startCoffre>['ended']>> {
   using paused = pauseDumps()
   const changed =
@@ -79,7 +80,11 @@ async function backUpInto(
   await Promise.race([paused.snapshot(), ended])
   // The session that holds the snapshot has nothing to do meanwhile.
   await sleep(500)
-  paused.resume()
+  try {
+    await meanwhile()
+  } finally {
+    paused.resume()
+  }
   return await ended
 }
 
@@ -150,6 +155,18 @@ for (const [what, change] of changes) {
     await assertSameDatabase(database.conninfo, database.restored.conninfo)
   })
 }
+
+test('a table that came while the backup waited for another is held like all the rest', async () => {
+  await using database = await makeDatabase('newcomer')
+  await database.sql('CREATE TABLE t (id int)')
+  await using workshop = await makeWorkshop({ sources: { newcomer: { url: database.url, jobs: 1 } } })
+  const truncate = database.sql.bind(database, `SET lock_timeout = '50ms'; TRUNCATE u`)
+  const meanwhile = (): Promise<void> => assert.rejects(truncate(), /lock timeout/)
+  const change = 'LOCK TABLE t; CREATE TABLE u AS SELECT generate_series(1, 100) AS id'
+  const { status, stdout, stderr } = await backUpInto(workshop, database, change, meanwhile)
+  assert.equal(status, 0, stderr)
+  assert.equal((JSON.parse(stdout) as { rows: number }).rows, 100)
+})
 
 test('until the backup has ended no table can be truncated, rewritten, altered or dropped, whether it was read yet or not', async () => {
   await using database = await makeDatabase('held')
