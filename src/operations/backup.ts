@@ -87,6 +87,8 @@ async function makeBackup(context: Context, request: BackupRequest): Promise<Omi
   const keys = await sealingKeys(context, { ...request, source: source.name })
   const options = { environment: context.environment, signal: context.signal }
   const applicationName = newApplicationName(`coffre ${source.name}`)
+  // Their threads start while this one looks at the server.
+  await using lanes = new Lanes(jobsOf(context, source), context.signal)
   context.emit({ type: 'stage', stage: 'connecting' })
   const access = await preflight(context, source.access, {
     ...options,
@@ -125,6 +127,7 @@ async function makeBackup(context: Context, request: BackupRequest): Promise<Omi
     { ...request, source: { ...source, access } },
     snapshot,
     writer,
+    lanes,
     applicationName,
   )
   await snapshot.assertAlive()
@@ -183,9 +186,9 @@ async function readAll(
   request: BackupRequest,
   snapshot: SourceSnapshot,
   writer: ArtifactWriter,
+  lanes: Lanes,
   applicationName: string,
 ): Promise<ReadBackup> {
-  await using lanes = new Lanes(jobsOf(context, request.source), context.signal)
   using heartbeat = new Heartbeat(() => snapshot.assertAlive(), heartbeatMs)
   using ageing = watchAge(context, request.source, snapshot)
   return await readEverything(context.emit, {

@@ -35,23 +35,15 @@ export function resolveLevel(algorithm: Compression['algorithm'], level: 'auto' 
 
 export function compressFrame(plain: Uint8Array, { algorithm, level }: Compression): Buffer {
   if (algorithm === 'gzip') return gzipSync(plain, { level })
-  const compressed = zstdCompressSync(plain, {
-    chunkSize: expectedBytes(plain.length),
+  return zstdCompressSync(plain, {
+    chunkSize: mostBytes(plain.length),
     params: { [constants.ZSTD_c_compressionLevel]: level, [constants.ZSTD_c_checksumFlag]: 1 },
   })
-  lastRatio = compressed.length / plain.length
-  return compressed
 }
 
-let lastRatio = 1
-
-/**
- * Room for what comes out in one piece, as far as the frame before tells: memory that is not used is given back at the price
- * of a collection. At most zstd's own bound (ZSTD_compressBound), rounded up.
- */
-function expectedBytes(plainBytes: number): number {
-  const bound = plainBytes + (plainBytes >> 8) + 1024
-  return Math.min(bound, Math.ceil(plainBytes * lastRatio * 1.15) + 16_384)
+/** Room for whatever comes out (ZSTD_compressBound): with less, zstd first copies what goes in. */
+function mostBytes(plainBytes: number): number {
+  return plainBytes + (plainBytes >> 8) + 1024
 }
 
 /** Throws ERR_FORMAT for bytes that do not decompress to their end. The window is bounded to 128 MiB. */

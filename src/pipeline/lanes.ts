@@ -4,6 +4,7 @@
  */
 import { Worker } from 'node:worker_threads'
 import { CoffreError } from '../errors.ts'
+import { giveBack } from '../model/given-back.ts'
 import type { ServerAccess } from '../postgres/conninfo.ts'
 import type { FromLane, LaneAccess, LaneResult, LaneResults, LaneTask, ToLane } from './lane-tasks.ts'
 import { PieceReceiver, PieceSender } from './piece-channel.ts'
@@ -42,6 +43,7 @@ class Lane {
     this.#worker.on('exit', () => this.#die(new CoffreError('ERR_INTERNAL', 'a lane ended unexpectedly')))
   }
 
+  /** Each piece of the output is gone when the next is asked for. */
   run<K extends LaneTask['kind']>(
     task: Extract<LaneTask, { kind: K }>,
     { input, onProgress }: TaskOptions,
@@ -60,7 +62,11 @@ class Lane {
     async function* output(): AsyncGenerator<Buffer> {
       let complete = false
       try {
-        yield* receiver
+        for await (const piece of receiver) {
+          yield piece
+          // Stores are done with a piece when they ask for the next.
+          giveBack(piece)
+        }
         await promise
         complete = true
       } finally {
@@ -157,9 +163,10 @@ export class Lanes implements AsyncDisposable {
   }
 
   /**
-   * Works through the jobs in their order, each lane taking the next when it is free. `job` gets a way to run one task on
-   * its lane. The first failure stops the taking of new jobs, cancels those under way, and is what is thrown; `lost` is
-   * such a failure that comes from elsewhere.
+   * Works through the jobs in their order, each lane taking the next when it is free: when its task is done, though what came
+   * out of it is still on its way into the store; a job further ahead it does not get. `job` gets a way to run one task on its
+   * lane. The first failure stops the taking of new jobs, cancels those under way, and is what is thrown; `lost` is such a
+   * failure that comes from elsewhere.
    */
   async each<J>(
     jobs: Iterable<J>,
@@ -174,18 +181,29 @@ export class Lanes implements AsyncDisposable {
     const lose = (): void => fail(lost?.reason)
     lost?.addEventListener('abort', lose)
     const work = async (lane: Lane): Promise<void> => {
+      let before = Promise.resolve()
       for (let next = queue.next(); next.done !== true && failures.length === 0; next = queue.next()) {
-        try {
-          this.#signal.throwIfAborted()
-          await job((task, options) => lane.run(task, options), next.value)
-        } catch (error) {
-          fail(error)
+        const free = Promise.withResolvers<void>()
+        const run: Lane['run'] = (task, options) => {
+          const running = lane.run(task, options)
+          running.result.then(() => free.resolve(), free.resolve)
+          return running
         }
+        const ended = this.#do(() => job(run, next.value)).catch(fail)
+        await Promise.race([free.promise, ended])
+        await before
+        before = ended
       }
+      await before
     }
     await Promise.all(this.#lanes.map((lane) => work(lane)))
     lost?.removeEventListener('abort', lose)
     if (failures.length > 0) throw failures[0]
+  }
+
+  async #do(job: () => Promise<void>): Promise<void> {
+    this.#signal.throwIfAborted()
+    await job()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

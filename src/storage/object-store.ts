@@ -35,7 +35,7 @@ export interface ObjectStore {
    * Stores a stream under a new key. Resolves only when every byte is durable (fsynced, or acknowledged by the
    * store) and visible under `key`; until then nothing is visible. If the source throws or the signal aborts,
    * nothing becomes visible and partial uploads are removed as far as the store allows. The source is pulled
-   * one chunk at a time: back-pressure reaches it. Callers use keys that are unique to one attempt; a store may
+   * one chunk at a time: back-pressure reaches it, and a chunk's memory is the source's again once the next is asked for. Callers use keys that are unique to one attempt; a store may
    * not refuse an existing key here, where it can it throws ERR_EXISTS.
    */
   put(key: string, body: AsyncIterable<Buffer>, options?: StoreOptions): Promise<{ sizeBytes: number }>

@@ -61,7 +61,7 @@ test('a slow consumer holds the lane back, and PostgreSQL behind it', async () =
       // Rows are sealed at half their size. What may be under way, and two frames: one being filled, one in psql's pipe.
       const roomBytes = 2 * (piecesInFlight + 1) * partBytes + 2 * frameBytes
       for await (const piece of output) {
-        pieces.push(piece)
+        pieces.push(Buffer.from(piece))
         if (pieces.length > 1 && pieces.length !== 10) continue
         const restsAt = await atRest(() => readBytes)
         const most = 2 * pieces.length * partBytes + roomBytes
@@ -116,7 +116,7 @@ test('what a lane sealed another one loads, and both count the same rows', async
       const task = bench.sealRows()
       const { output, result } = run(task, {})
       const pieces: Buffer[] = []
-      for await (const piece of output) pieces.push(piece)
+      for await (const piece of output) pieces.push(Buffer.from(piece))
       const sealed = await result
       const { rows, digest } = sealed.blocks[0] ?? assert.fail('no block')
       const { result: loaded } = run(bench.loadRows(sealed, task.seal.sessionKey, largeBytes), {
