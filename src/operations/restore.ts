@@ -21,7 +21,14 @@ import type { Placement } from '../postgres/destination-server.ts'
 import { readServer, type ServerFacts } from '../postgres/catalog.ts'
 import type { PsqlSession } from '../postgres/psql-session.ts'
 import { quoteQualified } from '../postgres/quoting.ts'
-import { databaseOid, newStaging, renameIntoPlace, type Staging } from '../postgres/staging-database.ts'
+import {
+  databaseOid,
+  newStaging,
+  renameIntoPlace,
+  resetAfterLoading,
+  setForLoading,
+  type Staging,
+} from '../postgres/staging-database.ts'
 import { wireAddress } from '../postgres/wire/wire-address.ts'
 import type { Repository } from '../repository/repository.ts'
 import { majorOf } from '../postgres/version-rules.ts'
@@ -201,7 +208,12 @@ async function intoStaging(
     const how = { versionNumber: server.versionNumber, tablespace: place.tablespace }
     await maintenance.execute(createDatabaseStatement(staging.name, inventory.database, how))
     oid = await databaseOid(maintenance, staging.name)
+    await setForLoading(maintenance, staging.name, {
+      jobs: jobsOf(context, request),
+      superuser: server.superuser,
+    })
     await fill(context, request, restoring, { place, server })
+    await resetAfterLoading(maintenance, staging.name)
     const outside = (): Promise<PsqlSession> =>
       openMaintenance(context, request.destination, staging.applicationName)
     await attempt(context, outside, [
@@ -219,6 +231,10 @@ async function intoStaging(
   }
 }
 
+function jobsOf(context: Context, { jobs }: RestoreRequest): number {
+  return jobs === 'auto' ? context.cores : jobs
+}
+
 async function fill(
   context: Context,
   request: RestoreRequest,
@@ -226,7 +242,7 @@ async function fill(
   { place, server }: Pick<Prospects, 'place' | 'server'>,
 ): Promise<void> {
   const { name, applicationName } = staging
-  const jobs = request.jobs === 'auto' ? context.cores : request.jobs
+  const jobs = jobsOf(context, request)
   const access = inDatabase(request.destination, name)
   const silentAccess = withoutEventTriggers(access, server)
   await using lanes = new Lanes(jobs, context.signal)
@@ -254,8 +270,12 @@ async function fill(
   await loadDefinitions(target, schema, 'post-data')
   // A trigger on login would write rows that the source does not have (PostgreSQL 17 and newer).
   const session = await openSession(context, silentAccess, applicationName)
+  const inside = (): Promise<PsqlSession> => openSession(context, silentAccess, applicationName)
+  context.emit({ type: 'stage', stage: 'comparing' })
+  // Beside each other: one keeps a single process of the server busy, and neither changes a row.
+  const analyzed = attempt(context, inside, ['RESET search_path; ANALYZE'])
+  analyzed.catch(() => undefined)
   try {
-    context.emit({ type: 'stage', stage: 'comparing' })
     const differences = await compareWithInventory({ ...target, access: silentAccess }, session, rerouted)
     if (differences.length > 0) throw mismatch(differences)
     const { pgDump } = opened.backup.manifest.postgres
@@ -268,9 +288,8 @@ async function fill(
     await session.close()
   } finally {
     session.kill()
+    await analyzed
   }
-  const inside = (): Promise<PsqlSession> => openSession(context, silentAccess, applicationName)
-  await attempt(context, inside, ['RESET search_path; ANALYZE'])
 }
 
 /** What is not data and may be refused: a refusal is told, and does not undo the restore. */

@@ -10,6 +10,7 @@ import {
   createZstdDecompress,
   gzipSync,
   zstdCompressSync,
+  zstdDecompressSync,
   type Gunzip,
   type ZstdDecompress,
 } from 'node:zlib'
@@ -53,11 +54,61 @@ export async function* decompress(
 ): AsyncGenerator<Buffer> {
   if (algorithm === 'gzip') yield* decompressBy(createGunzip(), source, algorithm)
   else {
-    for await (const frame of zstdFrames(source)) {
-      const stream = createZstdDecompress({ params: { [constants.ZSTD_d_windowLogMax]: 27 } })
-      yield* decompressBy(stream, frame, algorithm)
-    }
+    const memory = Buffer.allocUnsafeSlow(usualFrameBytes)
+    for await (const frame of zstdFrames(source)) yield* decompressFrame(frame, memory)
   }
+}
+
+/** Coffre's own frames are smaller, before and after. */
+const usualFrameBytes = 2 * frameBytes
+const zstdParameters = { [constants.ZSTD_d_windowLogMax]: 27 }
+
+/** At once where the frame is as small as coffre makes them, which takes a third of the time. */
+async function* decompressFrame(frame: AsyncIterable<Buffer>, memory: Buffer): AsyncGenerator<Buffer> {
+  const pieces = frame[Symbol.asyncIterator]()
+  let held = 0
+  for (let next = await pieces.next(); next.done !== true; next = await pieces.next()) {
+    const copied = next.value.copy(memory, held)
+    held += copied
+    if (copied === next.value.length) continue
+    yield* decompressLargeFrame(memory.subarray(0, held), next.value.subarray(copied), pieces)
+    return
+  }
+  const compressed = memory.subarray(0, held)
+  const plain = decompressAtOnce(compressed)
+  if (plain === undefined) yield* decompressLargeFrame(compressed, Buffer.alloc(0), pieces)
+  else if (plain.length > 0) yield plain
+}
+
+/** Undefined where that would be more than is usual. */
+function decompressAtOnce(frame: Buffer): Buffer | undefined {
+  try {
+    return zstdDecompressSync(frame, {
+      chunkSize: frameBytes + 1,
+      maxOutputLength: usualFrameBytes,
+      params: zstdParameters,
+    })
+  } catch (cause) {
+    if (cause instanceof RangeError) return undefined
+    throw damaged('zstd', cause)
+  }
+}
+
+async function* decompressLargeFrame(
+  held: Buffer,
+  piece: Buffer,
+  more: AsyncIterator<Buffer>,
+): AsyncGenerator<Buffer> {
+  async function* whole(): AsyncGenerator<Buffer> {
+    yield held
+    yield piece
+    for (let next = await more.next(); next.done !== true; next = await more.next()) yield next.value
+  }
+  yield* decompressBy(createZstdDecompress({ params: zstdParameters }), whole(), 'zstd')
+}
+
+function damaged(algorithm: Compression['algorithm'], cause: unknown): CoffreError {
+  return new CoffreError('ERR_FORMAT', `the ${algorithm} stream is damaged or ends early`, { cause })
 }
 
 async function* decompressBy(
@@ -74,7 +125,7 @@ async function* decompressBy(
     await fed
   } catch (cause) {
     if (sourceFailure !== undefined) throw sourceFailure
-    throw new CoffreError('ERR_FORMAT', `the ${algorithm} stream is damaged or ends early`, { cause })
+    throw damaged(algorithm, cause)
   } finally {
     stream.destroy()
     input.destroy()
@@ -99,7 +150,8 @@ async function* guarded(
     }
   }
   try {
-    for (let one = await next(); one.done !== true; one = await next()) yield one.value
+    // A copy: it stands in the stream's queue when the next is asked for.
+    for (let one = await next(); one.done !== true; one = await next()) yield Buffer.from(one.value)
   } finally {
     await iterator.return?.()
   }

@@ -3,6 +3,7 @@
  * ciphertext out and a stream of ciphertext in. Sessions are kept from task to task; every task is one transaction of
  * its own, so that its locks go when it ends.
  */
+import { giveBack } from '../model/given-back.ts'
 import { RowDigester, type RowDigest } from '../model/row-digest.ts'
 import { readToEnd, startClient } from '../postgres/client-tools.ts'
 import { copyInStatement } from '../postgres/row-statements.ts'
@@ -106,9 +107,17 @@ function digestBytes(digester: RowDigester, bytes: Buffer): void {
   }
 }
 
+/** Each piece is gone when the next is asked for. */
+async function* freed(pieces: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  for await (const piece of pieces) {
+    yield piece
+    giveBack(piece)
+  }
+}
+
 export async function loadRows(task: LoadRowsTask, sessions: LaneSession, tools: LaneTools): Promise<null> {
   const session = await sessions.for(task.connection, tools.signal)
-  const reader = new RowBlockReader(openArtifact(tools.input, task.artifact, task))
+  const reader = new RowBlockReader(freed(openArtifact(tools.input, task.artifact, task)))
   await session.execute('BEGIN')
   await reader.skipPreamble()
   let plainBytes = 0

@@ -4,7 +4,6 @@
  */
 import { Worker } from 'node:worker_threads'
 import { CoffreError } from '../errors.ts'
-import { giveBack } from '../model/given-back.ts'
 import type { ServerAccess } from '../postgres/conninfo.ts'
 import type { FromLane, LaneAccess, LaneResult, LaneResults, LaneTask, ToLane } from './lane-tasks.ts'
 import { PieceReceiver, PieceSender } from './piece-channel.ts'
@@ -62,11 +61,7 @@ class Lane {
     async function* output(): AsyncGenerator<Buffer> {
       let complete = false
       try {
-        for await (const piece of receiver) {
-          yield piece
-          // Stores are done with a piece when they ask for the next.
-          giveBack(piece)
-        }
+        yield* receiver
         await promise
         complete = true
       } finally {

@@ -5,6 +5,7 @@
  */
 import { createHash } from 'node:crypto'
 import { CoffreError } from '../errors.ts'
+import { giveBack } from '../model/given-back.ts'
 import { chunkBytes, type Artifact } from '../model/manifest.ts'
 import { MessageOpener } from '../openpgp/message.ts'
 import { decompress, type Compression } from './compression.ts'
@@ -49,33 +50,29 @@ async function* atMost(
   }
 }
 
-/** The stored bytes, passed on chunk by chunk, each only once its SHA-256 is the manifest's. */
+/** The stored bytes, passed on chunk by chunk in the same memory, each only once its SHA-256 is the manifest's. */
 export async function* verifiedChunks(
   stored: AsyncIterable<Buffer>,
   artifact: Artifact,
 ): AsyncGenerator<Buffer> {
-  let parts: Buffer[] = []
+  const memory = Buffer.allocUnsafeSlow(Math.min(chunkBytes, artifact.bytes))
   let held = 0
   let index = 0
   const check = (): Buffer => {
-    const chunk = Buffer.concat(parts)
+    const chunk = memory.subarray(0, held)
     if (createHash('sha256').update(chunk).digest('hex') !== artifact.chunks[index]) {
-      throw new CoffreError(
-        'ERR_DIGEST',
-        `${artifact.name} differs from what was signed, near byte ${index * chunkBytes}`,
-      )
+      throw differs(artifact, index)
     }
-    parts = []
     held = 0
     index += 1
     return chunk
   }
   for await (const bytes of stored) {
     for (let at = 0; at < bytes.length; ) {
-      const part = bytes.subarray(at, at + chunkBytes - held)
-      parts.push(part)
-      held += part.length
-      at += part.length
+      const taken = bytes.copy(memory, held, at)
+      if (taken === 0) throw differs(artifact, index)
+      held += taken
+      at += taken
       if (held === chunkBytes) yield check()
     }
   }
@@ -84,7 +81,14 @@ export async function* verifiedChunks(
     throw new CoffreError('ERR_DIGEST', `${artifact.name} is shorter than what was signed`)
 }
 
-/** Also gives the first chunk's envelope away: its bytes are skipped, the session key is already known. */
+function differs({ name }: Artifact, chunk: number): CoffreError {
+  return new CoffreError(
+    'ERR_DIGEST',
+    `${name} differs from what was signed, near byte ${chunk * chunkBytes}`,
+  )
+}
+
+/** Also gives the first chunk's envelope away: its bytes are skipped, the session key is already known. A piece is gone when the next is asked for. */
 async function* decrypt(
   chunks: AsyncIterable<Buffer>,
   envelopeBytes: number,
@@ -95,7 +99,9 @@ async function* decrypt(
   for await (const chunk of chunks) {
     const body = chunk.subarray(skip)
     skip -= chunk.length - body.length
-    if (body.length > 0) yield* message.update(body)
+    const pieces = body.length > 0 ? message.update(body) : []
+    yield* pieces
+    for (const piece of pieces) giveBack(piece)
   }
   yield* message.final()
 }

@@ -3,6 +3,7 @@
  * says so each time it takes one. The same on both sides of the thread border.
  */
 import { asCoffreError, type CoffreError } from '../errors.ts'
+import { giveBack } from '../model/given-back.ts'
 import { piecesInFlight } from './lane-tasks.ts'
 
 export class PieceSender {
@@ -45,6 +46,7 @@ function ownMemory(bytes: Buffer): Uint8Array<ArrayBuffer> {
   return whole ? new Uint8Array(buffer) : Uint8Array.from(bytes)
 }
 
+/** Each piece is gone when the next is asked for. */
 export class PieceReceiver implements AsyncIterable<Buffer> {
   readonly #taken: () => void
   readonly #queue: Buffer[] = []
@@ -78,6 +80,7 @@ export class PieceReceiver implements AsyncIterable<Buffer> {
       if (piece !== undefined) {
         this.#taken()
         yield piece
+        giveBack(piece)
       } else if (this.#ended) {
         return
       } else {

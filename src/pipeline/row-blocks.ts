@@ -93,9 +93,11 @@ export class RowBlockReader {
   }
 
   async #more(): Promise<boolean> {
+    // The source takes its memory back when it is asked for more.
+    const rest = Buffer.from(this.#rest)
     const { value, done } = await this.#source.next()
     if (done === true) return false
-    this.#rest = this.#rest.length === 0 ? value : Buffer.concat([this.#rest, value])
+    this.#rest = rest.length === 0 ? value : Buffer.concat([rest, value])
     return true
   }
 }

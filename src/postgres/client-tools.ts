@@ -178,18 +178,16 @@ function cannotStart(command: string, cause: Error): CoffreError {
   return new CoffreError('ERR_PROGRAM', message, { cause })
 }
 
-/** Waits for room in its pipe. False when it reads no more: how it ended is told by `done`. */
+/** Waits until it is in the pipe, so that the memory may be used again. False when it reads no more: how it ended is told by `done`. */
 export async function writeTo({ stdin }: ClientProcess, bytes: Buffer): Promise<boolean> {
   if (stdin.destroyed) return false
-  if (stdin.write(bytes)) return true
   await new Promise<void>((resolve) => {
     const go = (): void => {
-      stdin.off('drain', go)
       stdin.off('close', go)
       resolve()
     }
-    stdin.on('drain', go)
     stdin.on('close', go)
+    stdin.write(bytes, go)
   })
   return !stdin.destroyed
 }

@@ -13,7 +13,10 @@ export interface Session {
    * said that it was all.
    */
   copyTo(statement: string): AsyncGenerator<Buffer>
-  /** Whole COPY text lines, without an end marker, under one COPY … FROM STDIN. A failure leaves the session unusable. */
+  /**
+   * Whole COPY text lines, without an end marker, under one COPY … FROM STDIN. A chunk's memory is its owner's again when the
+   * next is asked for. A failure leaves the session unusable.
+   */
   copyFrom(statement: string, data: AsyncIterable<Buffer>): Promise<void>
   /** Ends it and makes sure that it ended well. */
   close(): Promise<void>

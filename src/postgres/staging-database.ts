@@ -31,6 +31,35 @@ function headOf(database: string, word = 'coffre'): string {
   return `${head}_${word}_`
 }
 
+/**
+ * How its sessions load: settings of the staging database itself, so that pg_restore and every lane have them, and nobody else.
+ * Commits need not wait for the disk, since the one that renames the database does, and the log is written in order; indexes are
+ * sorted in more memory, the jobs' share of what the server has for its buffers; and an autovacuum that stands in the way is
+ * sent off at once (PostgreSQL documentation: synchronous_commit, maintenance_work_mem, deadlock_timeout).
+ */
+export async function setForLoading(
+  maintenance: PsqlSession,
+  name: string,
+  { jobs, superuser }: { readonly jobs: number; readonly superuser: boolean },
+): Promise<void> {
+  const [row] =
+    await maintenance.query(`SELECT greatest(pg_catalog.pg_size_bytes(pg_catalog.current_setting('maintenance_work_mem')),
+    least(1073741824, pg_catalog.pg_size_bytes(pg_catalog.current_setting('shared_buffers')) / ${jobs})) / 1024 AS "memoryKilobytes"`)
+  const { memoryKilobytes } = z.object({ memoryKilobytes: z.number() }).parse(row)
+  const settings = [
+    'synchronous_commit = off',
+    `maintenance_work_mem = ${memoryKilobytes}`,
+    ...(superuser ? ['deadlock_timeout = 100'] : []),
+  ]
+  for (const setting of settings)
+    await maintenance.execute(`ALTER DATABASE ${quoteIdentifier(name)} SET ${setting}`)
+}
+
+/** Takes them away again, before the restored database gets its own. */
+export async function resetAfterLoading(maintenance: PsqlSession, name: string): Promise<void> {
+  await maintenance.execute(`ALTER DATABASE ${quoteIdentifier(name)} RESET ALL`)
+}
+
 export function newStaging(wanted: string): Staging {
   const tail = (): string => randomBytes(tailBytes).toString('hex')
   const name = `${headOf(wanted)}${tail()}`

@@ -246,21 +246,25 @@ export class WireSession implements Session {
     this.#wake?.()
   }
 
-  /** Waits while the server does not take it. That it takes nothing any more is said by what it sends, or by the end. */
-  async #send(...parts: readonly Buffer[]): Promise<void> {
+  /**
+   * Waits until it is on its way, so that the memory may be used again. That the server takes nothing any more is said by what it
+   * sends, or by the end.
+   */
+  async #send(bytes: Buffer, data?: Buffer): Promise<void> {
     if (this.#lost !== undefined) throw this.#lost
-    this.#socket.cork()
-    const flushed = parts.map((part) => this.#socket.write(part)).every(Boolean)
-    this.#socket.uncork()
-    if (flushed) return
     await new Promise<void>((resolve) => {
       const go = (): void => {
-        this.#socket.off('drain', go)
         this.#socket.off('close', go)
         resolve()
       }
-      this.#socket.on('drain', go)
       this.#socket.on('close', go)
+      this.#socket.cork()
+      if (data === undefined) this.#socket.write(bytes, go)
+      else {
+        this.#socket.write(bytes)
+        this.#socket.write(data, go)
+      }
+      this.#socket.uncork()
     })
   }
 }
