@@ -13,7 +13,7 @@ import { fileURLToPath } from 'node:url'
 import { CommanderError } from 'commander'
 import { errorDocument, sayError } from './cli/errors.ts'
 import { buildProgram } from './cli/program.ts'
-import type { CliHost } from './cli/session.ts'
+import type { CliHost, StoreRole } from './cli/session.ts'
 import type { Terminal } from './cli/terminal.ts'
 import type { RepositoryConfig, S3Config } from './config.ts'
 import { asCoffreError, CoffreError } from './errors.ts'
@@ -81,12 +81,12 @@ async function ask(
   }
 }
 
-async function openStore(repository: RepositoryConfig, role: 'writer' | 'reader'): Promise<ObjectStore> {
+async function openStore(repository: RepositoryConfig, role: StoreRole): Promise<ObjectStore> {
   if (repository.kind === 'directory') return new DirectoryStore({ root: repository.directory })
   return await openS3Store(await s3Settings(repository.s3, role))
 }
 
-async function s3Settings(config: S3Config, role: 'writer' | 'reader'): Promise<S3Settings> {
+async function s3Settings(config: S3Config, role: StoreRole): Promise<S3Settings> {
   const { credentials, region, ...settings } = config
   // Where only one of the two is configured, it does the work of both that it is allowed to do.
   const pair = credentials[role] ?? credentials.writer ?? credentials.reader

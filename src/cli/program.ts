@@ -4,8 +4,10 @@ import { parseDuration } from '../model/duration.ts'
 import { backupCommand } from './commands/backup.ts'
 import { configCheckCommand, configSchemaCommand } from './commands/config.ts'
 import { demoCommand, type DemoOptions } from './commands/demo.ts'
+import { holdCommand, type HoldOptions } from './commands/hold.ts'
 import { initCommand, type InitOptions } from './commands/init.ts'
 import { listCommand } from './commands/list.ts'
+import { pruneCommand, type PruneOptions } from './commands/prune.ts'
 import { restoreCommand, type RestoreOptions } from './commands/restore.ts'
 import { showCommand, type ShowOptions } from './commands/show.ts'
 import { verifyCommand, type VerifyOptions } from './commands/verify.ts'
@@ -14,7 +16,7 @@ import { Session, type CliHost, type GlobalOptions } from './session.ts'
 const exitStatuses = `
 Exit status: 0 done, 1 failed, 2 usage or configuration, 3 done but degraded,
 5 no such backup, 6 another run holds the lease, 7 no identity that opens it,
-8 signature or digest mismatch, 130 interrupted.`
+8 signature or digest mismatch, 11 refused by a guard (prune), 130 interrupted.`
 
 /** `--version` prints `version`. Every action gets a Session made from the options it was called with. */
 export function buildProgram(host: CliHost, version: string): Command {
@@ -38,6 +40,7 @@ export function buildProgram(host: CliHost, version: string): Command {
   addMaking(program, session)
   addRestore(program, session)
   addReading(program, session)
+  addKeeping(program, session)
   addConfig(program, session)
   return program
 }
@@ -161,6 +164,39 @@ function addReading(program: Command, session: () => Session): void {
   ).action((ids: string[], options: VerifyOptions) => verifyCommand(session(), ids, options))
 }
 
+function addKeeping(program: Command, session: () => Session): void {
+  examples(
+    program
+      .command('prune')
+      .description('remove what the retention does not keep, and say why of every backup')
+      .option('--dry-run', 'decide and say, touch nothing')
+      .option(
+        '--max-remove-fraction <n>',
+        'for this run: how much of a source may go at once, 0 to 1',
+        share,
+      ),
+    ['coffre prune --dry-run', 'coffre prune', 'coffre prune --max-remove-fraction 0.5'],
+  ).action((options: PruneOptions) => pruneCommand(session(), options))
+  examples(
+    program
+      .command('hold')
+      .description('keep a backup whatever the retention says, until it is released')
+      .argument('<id>', 'a backup id, or latest')
+      .option('--reason <text>', 'why; it is stored readable by whoever reads the bucket')
+      .option('--source <name>', 'with latest: of which source'),
+    ['coffre hold 20261123T020000Z-7f3a9c2e --reason "case 2026/17"'],
+  ).action((id: string, options: HoldOptions) => holdCommand(session(), 'hold', id, options))
+  examples(
+    program
+      .command('release')
+      .description('let the retention decide again over a backup that is held')
+      .argument('<id>', 'a backup id')
+      .option('--reason <text>', 'why, as with hold')
+      .option('--source <name>', 'with latest: of which source'),
+    ['coffre release 20261123T020000Z-7f3a9c2e --reason "case closed"'],
+  ).action((id: string, options: HoldOptions) => holdCommand(session(), 'release', id, options))
+}
+
 function addConfig(program: Command, session: () => Session): void {
   const config = examples(program.command('config').description('the configuration itself'), [
     'coffre config check',
@@ -206,6 +242,13 @@ function duration(text: string): number {
   if (seconds === undefined)
     throw new InvalidArgumentError('must be a number and one of s, m, h, d, w, such as 26h')
   return seconds
+}
+
+function share(text: string): number {
+  const value = Number(text)
+  if (text.trim() === '' || !(value >= 0 && value <= 1))
+    throw new InvalidArgumentError('must be a number from 0 to 1')
+  return value
 }
 
 function fraction(text: string): number {

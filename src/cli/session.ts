@@ -20,6 +20,9 @@ import type { ObjectStore } from '../storage/object-store.ts'
 import { progressTeller } from './progress.ts'
 import type { Terminal } from './terminal.ts'
 
+/** Which of a repository's credentials a command works with. */
+export type StoreRole = 'writer' | 'reader' | 'pruner'
+
 /** What main.ts gives. */
 export interface CliHost {
   readonly terminal: Terminal
@@ -30,7 +33,7 @@ export interface CliHost {
   readonly uid: number | undefined
   /** The project's own folder: the demo's data and scripts lie below it. */
   readonly home: string
-  readonly openStore: (repository: RepositoryConfig, role: 'writer' | 'reader') => Promise<ObjectStore>
+  readonly openStore: (repository: RepositoryConfig, role: StoreRole) => Promise<ObjectStore>
   /** Only for the demo's own server. */
   readonly createBucket: (config: S3Config) => Promise<void>
   readonly setExitStatus: (status: number) => void
@@ -88,7 +91,16 @@ export class Session {
     })
   }
 
-  async repository(config: Config, role: 'writer' | 'reader'): Promise<Repository> {
+  async repository(config: Config, role: StoreRole): Promise<Repository> {
+    const found = this.repositoryConfig(config)
+    const repository = await Repository.open(await this.host.openStore(found, role), config.trust.root)
+    for (const { message, hint } of repository.trust.broken)
+      this.context.emit({ type: 'warning', message, hint })
+    return repository
+  }
+
+  /** The one that --repository names, or the first. */
+  repositoryConfig(config: Config): RepositoryConfig {
     const name = this.options.repository ?? [...config.repositories.keys()][0] ?? ''
     const found = config.repositories.get(name)
     if (found === undefined) {
@@ -96,10 +108,12 @@ export class Session {
         hint: `it has ${[...config.repositories.keys()].join(', ')}`,
       })
     }
-    const repository = await Repository.open(await this.host.openStore(found, role), config.trust.root)
-    for (const { message, hint } of repository.trust.broken)
-      this.context.emit({ type: 'warning', message, hint })
-    return repository
+    return found
+  }
+
+  /** Undefined where the configuration names none. */
+  async operatorKey(config: Config): Promise<SigningKey | undefined> {
+    return config.operator && (await readSigningKey(await readKeyFile(config.operator.keyFile)))
   }
 
   async signingKey(config: Config): Promise<SigningKey> {

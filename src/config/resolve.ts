@@ -6,9 +6,16 @@ import { dirname, isAbsolute, join, resolve } from 'node:path'
 import { CoffreError } from '../errors.ts'
 import { parseDuration } from '../model/duration.ts'
 import { providerTraits } from '../model/provider.ts'
+import type { RetentionPolicy } from '../model/retention/plan-retention.ts'
 import type { SecretPair, SecretSource } from '../model/secret.ts'
 import { normalFingerprint } from './rules.ts'
-import type { WrittenConfig, WrittenCredential, WrittenS3, WrittenSource } from './schema.ts'
+import type {
+  WrittenConfig,
+  WrittenCredential,
+  WrittenRetention,
+  WrittenS3,
+  WrittenSource,
+} from './schema.ts'
 import type { Config, RepositoryConfig, S3Config, SourceConfig } from './settings.ts'
 import { type SecretContext, secretSource } from './written-secret.ts'
 
@@ -21,9 +28,11 @@ export function resolveConfig(written: WrittenConfig, context: SecretContext): C
       Object.entries(written.sources).map(([name, source]) => [name, sourceConfig(name, source, context)]),
     ),
     repositories: new Map(
-      Object.entries(written.repositories).map(([name, { s3, directory }]): [string, RepositoryConfig] => {
-        if (s3 !== undefined) return [name, { name, kind: 's3', s3: s3Config(s3, context) }]
-        return [name, { name, kind: 'directory', directory: resolve(folder, directory ?? '') }]
+      Object.entries(written.repositories).map(([name, repository]): [string, RepositoryConfig] => {
+        const { s3, directory } = repository
+        const retention = retentionPolicy(repository.retention ?? written.retention)
+        if (s3 !== undefined) return [name, { name, retention, kind: 's3', s3: s3Config(s3, context) }]
+        return [name, { name, retention, kind: 'directory', directory: resolve(folder, directory ?? '') }]
       }),
     ),
     trust: { root: normalFingerprint(written.trust.root) },
@@ -33,6 +42,8 @@ export function resolveConfig(written: WrittenConfig, context: SecretContext): C
     })),
     signing:
       signing === undefined ? undefined : { keyFile: resolve(folder, signing.key_file), role: signing.role },
+    operator:
+      written.operator === undefined ? undefined : { keyFile: resolve(folder, written.operator.key_file) },
     keys: { onExpired: written.keys.on_expired },
     compression: { algorithm: compression.algorithm, level: compression.level },
   }
@@ -43,6 +54,21 @@ function sourceConfig(name: string, source: WrittenSource, context: SecretContex
   const rest = { jobs, globals, maxSnapshotAgeMs: durationMs(source.max_snapshot_age) }
   if (url === undefined) return { name, access: { kind: 'prefix', run, database, user }, ...rest }
   return { name, access: { kind: 'url', url: secretSource(url, context).secret }, ...rest }
+}
+
+function retentionPolicy(written: WrittenRetention | undefined): RetentionPolicy | undefined {
+  if (written === undefined) return undefined
+  const { daily, weekly, monthly, yearly, timezone, min_keep, max_remove_fraction, newest_within } = written
+  return {
+    daily,
+    weekly,
+    monthly,
+    yearly,
+    timeZone: timezone,
+    minKeep: min_keep,
+    maxRemoveFraction: Number(max_remove_fraction),
+    newestWithinMs: durationMs(newest_within),
+  }
 }
 
 /** Of what the schema found to be one. */
@@ -64,6 +90,7 @@ function s3Config(s3: WrittenS3, context: SecretContext): S3Config {
     credentials: {
       writer: pair(s3.credentials?.writer, context),
       reader: pair(s3.credentials?.reader, context),
+      pruner: pair(s3.credentials?.pruner, context),
     },
   }
 }

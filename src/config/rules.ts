@@ -3,6 +3,7 @@
  * can speak even where another key of the same mapping is wrong; what one key must be by itself is the schema's.
  */
 import { encryptions, providers, providerTraits, type Provider } from '../model/provider.ts'
+import { isTimeZone } from '../model/retention/periods.ts'
 import { commandPrefixFault } from './command-prefix.ts'
 
 export type Mapping = Readonly<Record<string, unknown>>
@@ -42,6 +43,15 @@ export function repositoryRules(repository: Mapping, report: Report): void {
   if (!has(repository, 's3') && !has(repository, 'directory')) {
     report([], 'has neither s3 nor directory', 'add s3: with provider and bucket, or directory: PATH')
   }
+}
+
+export function retentionRules(retention: Mapping, report: Report): void {
+  const { timezone } = retention
+  if (typeof timezone === 'string' && !isTimeZone(timezone))
+    report(['timezone'], 'must be an IANA time zone', 'for example timezone: Europe/Brussels')
+  const rules = ['daily', 'weekly', 'monthly', 'yearly'] as const
+  if (rules.some((name) => retention[name] !== 0)) return
+  report([], 'keeps nothing but the newest', 'give at least one of daily, weekly, monthly or yearly')
 }
 
 export function s3Rules(s3: Mapping, report: Report): void {

@@ -15,6 +15,7 @@ import {
   recipientRules,
   type Report,
   repositoryRules,
+  retentionRules,
   s3Rules,
   sourceRules,
 } from './rules.ts'
@@ -117,9 +118,13 @@ const credential = z
   .meta({ description: 'a mapping with an access key and a secret key' })
 
 const credentials = z
-  .strictObject({ writer: credential.optional(), reader: credential.optional() })
-  .meta({ description: 'a mapping from a role (writer, reader) to its credential' })
-  .register(laterKeys, { keys: ['driller', 'pruner'] })
+  .strictObject({
+    writer: credential.optional(),
+    reader: credential.optional(),
+    pruner: credential.optional(),
+  })
+  .meta({ description: 'a mapping from a role (writer, reader, pruner) to its credential' })
+  .register(laterKeys, { keys: ['driller'] })
 
 const s3 = z
   .strictObject({
@@ -143,11 +148,48 @@ const s3 = z
   .meta({ description: 'a mapping with provider and bucket' })
   .register(laterKeys, { keys: ['lock', 'upload_limit'] })
 
+const periods = (most: number) =>
+  z.union([z.literal('all'), z.int().min(0).max(most)]).meta({
+    description: `how many that have backups: a whole number from 0 to ${most}, or all`,
+    examples: [7],
+  })
+
+const retention = z
+  .strictObject({
+    daily: periods(3660).default(7),
+    weekly: periods(520).default(4),
+    monthly: periods(1200).default(12),
+    yearly: periods(100).default('all'),
+    timezone: z
+      .string()
+      .meta({ description: 'an IANA time zone', examples: ['Europe/Brussels'] })
+      .default('UTC'),
+    min_keep: z
+      .int()
+      .min(1)
+      .max(1000)
+      .meta({ description: 'a whole number from 1 to 1000', examples: [3] })
+      .default(3),
+    max_remove_fraction: z
+      .union([z.number().min(0).max(1), z.string().regex(/^(0(\.\d{1,6})?|\.\d{1,6}|1(\.0{1,6})?)$/)])
+      .meta({ description: 'a number from 0 to 1', examples: [0.2] })
+      .default(0.2),
+    newest_within: z
+      .stringFormat('length of time', durationPattern)
+      .meta({ description: 'a whole number from 1 and a unit: s, m, h, d or w', examples: ['48h'] })
+      .default('48h'),
+  })
+  .superRefine(rule(retentionRules), always)
+  .meta({ description: 'a mapping with daily, weekly, monthly, yearly and guards' })
+
 const repository = z
-  .strictObject({ s3: s3.optional(), directory: path('/mnt/nas/coffre').optional() })
+  .strictObject({
+    s3: s3.optional(),
+    directory: path('/mnt/nas/coffre').optional(),
+    retention: retention.optional(),
+  })
   .superRefine(rule(repositoryRules), always)
   .meta({ description: 'a mapping with s3 or directory', oneOf: oneOfKeys('s3', 'directory') })
-  .register(laterKeys, { keys: ['retention'] })
 
 const recipient = z
   .strictObject({ file: path('keys/koprogo-2026.asc'), fingerprint })
@@ -204,16 +246,22 @@ export const configSchema = z
       })
       .meta({ description: 'a mapping with on_expired' })
       .prefault({}),
+    operator: z
+      .strictObject({ key_file: path('/etc/coffre/operator.asc') })
+      .meta({ description: 'a mapping with key_file' })
+      .optional(),
     compression,
+    retention: retention.optional(),
   })
   .meta({ title: 'coffre.yaml', description: 'a mapping with sources, repositories, trust and recipients' })
   .register(laterKeys, {
-    keys: ['retention', 'objectives', 'drill', 'schedule', 'monitoring', 'lock', 'upload_limit'],
+    keys: ['objectives', 'drill', 'schedule', 'monitoring', 'lock', 'upload_limit'],
   })
 
 export type WrittenConfig = z.output<typeof configSchema>
 export type WrittenSource = z.output<typeof source>
 export type WrittenS3 = z.output<typeof s3>
+export type WrittenRetention = z.output<typeof retention>
 export type WrittenCredential = z.output<typeof credential>
 
 /** JSON Schema (draft 7, which editors read) of a configuration file as it is written. */

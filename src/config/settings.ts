@@ -2,6 +2,7 @@
  * The configuration as the rest of coffre sees it: checked, complete, every path absolute, every secret wrapped.
  */
 import type { Encryption, Provider } from '../model/provider.ts'
+import type { RetentionPolicy } from '../model/retention/plan-retention.ts'
 import type { Secret, SecretPair } from '../model/secret.ts'
 
 export interface Config {
@@ -15,6 +16,8 @@ export interface Config {
   /** At least one. */
   readonly recipients: readonly RecipientPin[]
   readonly signing: { readonly keyFile: string; readonly role: 'host' } | undefined
+  /** Who signs holds and the pruner's ledger. */
+  readonly operator: { readonly keyFile: string } | undefined
   readonly keys: { readonly onExpired: 'continue' | 'refuse' }
   /** zstd: 1 to 19; gzip: 1 to 9. */
   readonly compression: { readonly algorithm: 'zstd' | 'gzip'; readonly level: 'auto' | number }
@@ -43,9 +46,11 @@ export interface SourceConfig {
   readonly maxSnapshotAgeMs: number
 }
 
-export type RepositoryConfig =
-  | { readonly name: string; readonly kind: 'directory'; readonly directory: string }
-  | { readonly name: string; readonly kind: 's3'; readonly s3: S3Config }
+/** `retention`: its own, or else the configuration's; undefined: nothing is ever pruned. */
+export type RepositoryConfig = { readonly name: string; readonly retention: RetentionPolicy | undefined } & (
+  | { readonly kind: 'directory'; readonly directory: string }
+  | { readonly kind: 's3'; readonly s3: S3Config }
+)
 
 export interface S3Config {
   readonly provider: Provider
@@ -58,5 +63,9 @@ export interface S3Config {
   readonly encryption: Encryption
   readonly kmsKey: string | undefined
   /** A role that is not given falls back to the usual AWS environment and profiles when no role is given at all. */
-  readonly credentials: { readonly writer: SecretPair | undefined; readonly reader: SecretPair | undefined }
+  readonly credentials: {
+    readonly writer: SecretPair | undefined
+    readonly reader: SecretPair | undefined
+    readonly pruner: SecretPair | undefined
+  }
 }

@@ -24,3 +24,8 @@ export function parseBackupId(text: string): BackupId {
   }
   return text as BackupId
 }
+
+/** The moment an id names, in whole seconds. */
+export function backupTime(id: BackupId): Date {
+  return new Date(id.replace(backupIdPattern, '$1-$2-$3T$4:$5:$6Z'))
+}

@@ -27,6 +27,8 @@ export interface InitRequest {
 export interface InitKeys {
   readonly root: GeneratedKey
   readonly host: GeneratedKey
+  /** Signs holds and the pruner's ledger. */
+  readonly operator: GeneratedKey
   readonly recipients: readonly {
     readonly fingerprint: string
     readonly userId: string
@@ -70,8 +72,13 @@ export async function init(context: Context, request: InitRequest): Promise<Init
   const common = { kind: 'ed25519', use: 'sign', validDays: undefined, passphrase: undefined, now } as const
   const root = await generateKey({ ...common, name: 'coffre root', email: 'root@coffre.invalid' })
   const host = await generateKey({ ...common, name: 'coffre host', email: 'host@coffre.invalid' })
+  const operator = await generateKey({
+    ...common,
+    name: 'coffre operator',
+    email: 'operator@coffre.invalid',
+  })
   const readers = recipients.map(({ fingerprint, userId, publicKey }) => ({ fingerprint, userId, publicKey }))
-  await request.keep({ root, host, recipients: readers })
+  await request.keep({ root, host, operator, recipients: readers })
   const repository = await Repository.create(request.store, now)
   const keyring: Keyring = {
     type: 'coffre-keyring',
@@ -88,10 +95,16 @@ export async function init(context: Context, request: InitRequest): Promise<Init
         sources: [...request.sources],
         publicKey: host.publicKey,
       },
+      {
+        fingerprint: operator.fingerprint,
+        role: 'operator',
+        sources: [],
+        publicKey: operator.publicKey,
+      },
     ],
   }
   parseKeyring(encodeJson(keyring))
   await writeKeyring(request.store, keyring, await readSigningKey(Buffer.from(root.secretKey)), now)
   await Repository.open(request.store, root.fingerprint)
-  return { repository, root, host, recipients: readers }
+  return { repository, root, host, operator, recipients: readers }
 }

@@ -1,5 +1,6 @@
 /** list: the backups there are, newest last, the unbelievable ones among them and marked as such. */
 import { totalSealedBytes } from '../model/manifest.ts'
+import { readHolds } from '../repository/holds.ts'
 import { isBroken, type Repository } from '../repository/repository.ts'
 
 export interface ListedBackup {
@@ -23,9 +24,16 @@ export interface ListResult {
 
 export async function list(repository: Repository, source: string | undefined): Promise<ListResult> {
   const found = await repository.readAll(source)
+  const { held } = await readHolds(repository)
   return {
     backups: found.map((backup) => {
-      const common = { id: backup.ref.id, source: backup.ref.source, keep: [], drilled: null, held: false }
+      const common = {
+        id: backup.ref.id,
+        source: backup.ref.source,
+        keep: [],
+        drilled: null,
+        held: held.has(backup.ref.id),
+      }
       if (isBroken(backup)) {
         const problem = { code: backup.error.code, message: backup.error.message }
         return { ...common, snapshotTime: null, plainBytes: null, sealedBytes: null, recipients: [], problem }

@@ -9,7 +9,7 @@
 import { constants, lstat, open, readdir, realpath, rmdir, unlink, type FileHandle } from 'node:fs/promises'
 import { dirname, isAbsolute, join, resolve } from 'node:path'
 import { CoffreError } from '../errors.ts'
-import { sweepAbandoned, syncFolders, writeDurably } from './durable-file.ts'
+import { sweepAbandoned, sweepPartial, syncFolders, writeDurably } from './durable-file.ts'
 import { fileError, isMissing, systemCode } from './file-errors.ts'
 import { throwIfInterrupted } from './interruptible.ts'
 import {
@@ -115,6 +115,11 @@ export class DirectoryStore implements ObjectStore {
     } catch (error) {
       if (!isMissing(error)) throw fileError(`delete ${file.name}`, error)
     }
+  }
+
+  async sweepUnfinished(before: Date, options: StoreOptions = {}): Promise<number> {
+    throwIfInterrupted(options.signal)
+    return await sweepPartial(await this.#realRoot(), before.getTime())
   }
 
   async #locate(key: string): Promise<StoredFile> {

@@ -65,15 +65,24 @@ export async function syncFolders(folder: string, root: string): Promise<void> {
 
 /** Removes partial files of runs that were killed. Trouble is left to the next time. */
 export async function sweepAbandoned(root: string, nowMs: number): Promise<void> {
+  await sweepPartial(root, nowMs - abandonedAfterMs)
+}
+
+/** Removes partial files that nobody wrote to since; how many. Trouble is left to the next time. */
+export async function sweepPartial(root: string, beforeMs: number): Promise<number> {
+  let swept = 0
   const folder = join(root, partialFolder)
   const names = await readdir(folder).catch(() => [])
   for (const name of names) {
     const path = join(folder, name)
     const stat = await lstat(path).catch(() => undefined)
-    if (stat?.isFile() === true && nowMs - stat.mtimeMs > abandonedAfterMs) {
-      await unlink(path).catch(() => undefined)
-    }
+    if (stat?.isFile() !== true || stat.mtimeMs >= beforeMs) continue
+    swept += await unlink(path).then(
+      () => 1,
+      () => 0,
+    )
   }
+  return swept
 }
 
 async function isTaken(file: StoredFile): Promise<boolean> {

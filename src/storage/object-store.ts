@@ -60,6 +60,12 @@ export interface ObjectStore {
 
   /** Removes one object; removing a missing one succeeds. */
   delete(key: string, options?: StoreOptions): Promise<void>
+
+  /**
+   * Gives back what killed runs left of writes that they began before a moment: multipart uploads, partial files. Nothing
+   * that is listed is touched. Resolves with how many there were.
+   */
+  sweepUnfinished(before: Date, options?: StoreOptions): Promise<number>
 }
 
 const segmentPattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,254}$/

@@ -6,6 +6,7 @@
  * would have named it was lost; only a killed process leaves one, for the bucket's lifecycle rule.
  */
 import { createHash } from 'node:crypto'
+import type { ListMultipartUploadsCommandOutput } from '@aws-sdk/client-s3'
 import { CoffreError } from '../errors.ts'
 import { throwIfInterrupted } from './interruptible.ts'
 import type { S3Connection } from './s3-connection.ts'
@@ -181,6 +182,45 @@ async function abortLost(s3: S3Connection, key: string, kept: string | undefined
   } catch {
     // As above.
   }
+}
+
+/** Aborts every upload below the prefix that was begun before a moment; how many. Throws where that is denied. */
+export async function abortUploadsBefore(
+  s3: S3Connection,
+  before: Date,
+  signal: AbortSignal | undefined,
+): Promise<number> {
+  const asking = { signal, right: 's3:ListBucketMultipartUploads' }
+  let aborted = 0
+  let markers: { KeyMarker?: string; UploadIdMarker?: string } | undefined = {}
+  while (markers !== undefined) {
+    const command = new s3.sdk.ListMultipartUploadsCommand({
+      Bucket: s3.bucket,
+      Prefix: s3.prefix,
+      ...markers,
+    })
+    const page: ListMultipartUploadsCommandOutput = await s3.request(
+      'look for unfinished uploads',
+      asking,
+      (sending) => s3.client.send(command, sending),
+    )
+    for (const { Key, UploadId, Initiated } of page.Uploads ?? []) {
+      if (Key === undefined || UploadId === undefined || Initiated === undefined || Initiated >= before)
+        continue
+      const abort = new s3.sdk.AbortMultipartUploadCommand({ Bucket: s3.bucket, Key, UploadId })
+      await s3.request(
+        'abort an unfinished upload',
+        { signal, right: 's3:AbortMultipartUpload' },
+        (sending) => s3.client.send(abort, sending),
+      )
+      aborted += 1
+    }
+    markers =
+      page.IsTruncated === true && page.NextKeyMarker !== undefined
+        ? { KeyMarker: page.NextKeyMarker, UploadIdMarker: page.NextUploadIdMarker ?? '' }
+        : undefined
+  }
+  return aborted
 }
 
 /** What a credential must be allowed, to write an object. */

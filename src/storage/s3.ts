@@ -16,6 +16,7 @@ import {
 } from './object-store.ts'
 import { connectS3, type S3Connection, type S3Settings } from './s3-connection.ts'
 import { download } from './s3-download.ts'
+import { abortUploadsBefore } from './s3-multipart.ts'
 import { createObject, putObject } from './s3-upload.ts'
 
 export type { S3Settings } from './s3-connection.ts'
@@ -100,6 +101,10 @@ export class S3Store implements ObjectStore {
   async delete(key: string, options: StoreOptions = {}): Promise<void> {
     assertKey(key)
     await this.#s3.delete(key, options.signal)
+  }
+
+  async sweepUnfinished(before: Date, options: StoreOptions = {}): Promise<number> {
+    return await abortUploadsBefore(this.#s3, before, options.signal)
   }
 
   #badList(folder: string, what: string): CoffreError {

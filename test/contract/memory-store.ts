@@ -77,6 +77,10 @@ export class MemoryStore implements ObjectStore {
     this.#objects.delete(key)
   }
 
+  async sweepUnfinished(): Promise<number> {
+    return 0
+  }
+
   #keep(key: string, bytes: Buffer, options: StoreOptions): void {
     throwIfInterrupted(options.signal)
     if (this.#objects.has(key)) throw new CoffreError('ERR_EXISTS', `${key} in memory already exists`)

@@ -110,7 +110,6 @@ refuses('in s3', '2 repositories.main.s3.', inS3, {
   [`${s3}, regoin: gra`]: 'regoin: unknown key; did you mean region?',
   [`${s3}, lock: {mode: governance}`]: 'lock: is not available in this version of coffre; remove it',
   [`${s3}, upload_limit: 50MB/s`]: 'upload_limit: is not available in this version of coffre; remove it',
-  [`${s3}, credentials: {pruner: {}}`]: 'credentials.pruner: is not available in this version',
   [`${s3}, credentials: {driller: {}}`]: 'credentials.driller: is not available in this version',
   [`${s3}, credentials: {raeder: {}}`]: 'credentials.raeder: unknown key; did you mean reader?',
 })
@@ -143,7 +142,7 @@ refuses('as repositories', '2 repositories', (repositories) => ({ repositories }
   '{main: {}}': '.main: has neither s3 nor directory; add',
   [`{main: {s3: {${s3}}, directory: /x}}`]: '.main.directory: cannot stand beside s3; give',
   '{main: {directory: ~/backups}}': '.main.directory: must be the path … (~ is not expanded)',
-  '{main: {directory: /x, retention: {}}}': '.main.retention: is not available in this version',
+  '{main: {directory: /x, retention: {daily: some}}}': '.main.retention.daily: must be how many',
 })
 
 refuses('as trust', '3 trust', (trust) => ({ trust }), {
@@ -178,7 +177,12 @@ refuses('at the top', '', (more) => ({ more }), {
   'compression: {algorithm: gzip, level: 10}':
     '5 compression.level: gzip has the levels 1 to 9; write level: auto',
   'frobnicate: 1': '5 frobnicate: unknown key; known here: sources, repositories, trust',
-  'retention: {daily: 7}': '5 retention: is not available in this version of coffre; remove it',
+  'retention: {dayly: 7}': '5 retention.dayly: unknown key; did you mean daily?',
+  'retention: {timezone: Europe/Atlantis}': '5 retention.timezone: must be an IANA time zone',
+  'retention: {min_keep: 0}': '5 retention.min_keep: must be a whole number from 1',
+  'retention: {max_remove_fraction: 1.5}': '5 retention.max_remove_fraction: must be a number from 0 to 1',
+  'retention: {daily: 0, weekly: 0, monthly: 0, yearly: 0}': '5 retention: keeps nothing but the newest',
+  'operator: {}': '5 operator.key_file: is missing; add key_file:',
   'objectives: {}': '5 objectives: is not available in this version',
   'drill: {}': '5 drill: is not available in this version',
   'schedule: {}': '5 schedule: is not available in this version',

@@ -103,6 +103,7 @@ compression: {algorithm: gzip, level: 9}
   })
   assert.deepEqual(config.repositories.get('second'), {
     name: 'second',
+    retention: undefined,
     kind: 'directory',
     directory: '/etc/coffre/nas',
   })
@@ -137,7 +138,7 @@ test('what is left out has its default', () => {
     prefix: '',
     encryption: 'sse-s3',
     kmsKey: undefined,
-    credentials: { writer: undefined, reader: undefined },
+    credentials: { writer: undefined, reader: undefined, pruner: undefined },
   })
   assert.equal(config.signing, undefined)
   assert.deepEqual(config.keys, { onExpired: 'continue' })
@@ -238,14 +239,44 @@ test('the JSON Schema for editors describes what is accepted and nothing of late
     'recipients',
     'signing',
     'keys',
+    'operator',
     'compression',
+    'retention',
   ])
   assert.deepEqual(
     schema.properties.repositories.additionalProperties.properties.s3.properties.provider.enum,
     [...providers],
   )
   assert.equal(schema.properties.sources.additionalProperties.properties.jobs.default, 'auto')
-  assert.doesNotMatch(text, /retention|objectives|upload_limit|pruner/)
+  assert.doesNotMatch(text, /objectives|upload_limit|driller/)
+})
+
+test('a retention is read with its defaults, and a repository’s own goes before it', () => {
+  const config = parsed({
+    repositories:
+      '\n  main: {directory: /x}\n  second: {directory: /y, retention: {yearly: 7, timezone: Europe/Brussels}}',
+    more: 'retention: {daily: 9, max_remove_fraction: 0.35, newest_within: 8d}',
+  })
+  const main = config.repositories.get('main')?.retention
+  assert.deepEqual(main, {
+    daily: 9,
+    weekly: 4,
+    monthly: 12,
+    yearly: 'all',
+    timeZone: 'UTC',
+    minKeep: 3,
+    maxRemoveFraction: 0.35,
+    newestWithinMs: 8 * 24 * 3_600_000,
+  })
+  const second = config.repositories.get('second')?.retention
+  assert.deepEqual(second, {
+    ...main,
+    daily: 7,
+    yearly: 7,
+    timeZone: 'Europe/Brussels',
+    maxRemoveFraction: 0.2,
+    newestWithinMs: 48 * 3_600_000,
+  })
 })
 
 test('anchors and merge keys work', () => {

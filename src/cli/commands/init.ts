@@ -34,7 +34,7 @@ export async function initCommand(session: Session, given: InitOptions): Promise
       ? resolve(session.host.folder, 'coffre.yaml')
       : resolve(session.host.folder, session.options.config)
   await assertAbsent(file)
-  for (const name of ['root-secret.asc', 'root.asc', 'host-secret.asc'])
+  for (const name of ['root-secret.asc', 'root.asc', 'host-secret.asc', 'operator-secret.asc'])
     await assertAbsent(join(dirname(file), 'keys', name))
   const options = await complete(session, given)
   const recipients = await Promise.all(
@@ -172,6 +172,8 @@ function compose({ host }: Session, options: InitOptions, root: string, recipien
       trust: { root },
       recipients,
       signing: { key_file: 'keys/host-secret.asc', role: 'host' },
+      operator: { key_file: 'keys/operator-secret.asc' },
+      retention: { daily: 7, weekly: 4, monthly: 12, yearly: 'all', timezone: 'UTC' },
     }),
   ].join('\n')
 }
@@ -193,7 +195,7 @@ async function testSource({ context }: Session, config: Config): Promise<void> {
   }
 }
 
-async function writeKeys(folder: string, { root, host, recipients }: InitKeys): Promise<void> {
+async function writeKeys(folder: string, { root, host, operator, recipients }: InitKeys): Promise<void> {
   const keys = join(folder, 'keys')
   await mkdir(keys, { recursive: true, mode: 0o700 })
   await chmod(keys, 0o700)
@@ -201,6 +203,7 @@ async function writeKeys(folder: string, { root, host, recipients }: InitKeys): 
   await writeFile(join(keys, 'root-secret.asc'), root.secretKey, secret)
   await writeFile(join(keys, 'root.asc'), root.publicKey, { flag: 'wx' })
   await writeFile(join(keys, 'host-secret.asc'), host.secretKey, secret)
+  await writeFile(join(keys, 'operator-secret.asc'), operator.secretKey, secret)
   for (const [index, { publicKey }] of recipients.entries())
     await writeFile(join(folder, keyFile(index)), publicKey, { flag: 'wx' })
   // What was written is read back: a key that cannot be read again must not be found out on the worst day.
@@ -218,6 +221,7 @@ function outcome(file: string, { root, host, recipients }: InitResult): string {
     '',
     'This is a small local trust, without a ceremony. What it lacks:',
     `  - the root's secret key is in ${folder}/root-secret.asc: move it off this machine, to two places`,
+    `  - the operator's key in ${folder} signs holds and the pruner's ledger: whoever prunes elsewhere moves it there`,
     '  - nobody holds shares of the secret keys that read the backups: keep those, with passphrases, in two places',
     '  - this machine alone signs; whoever is root here can make (not read) backups in its name',
     '',

@@ -45,11 +45,11 @@ export async function startDemoS3(session: Session): Promise<DemoS3> {
     prefix: '',
     encryption: 'none',
     kmsKey: undefined,
-    credentials: { writer, reader: undefined },
+    credentials: { writer, reader: undefined, pruner: undefined },
   }
   await session.host.createBucket(s3)
   return {
-    place: { name: 'main', kind: 's3', s3 },
+    place: { name: 'main', kind: 's3', retention: undefined, s3 },
     [Symbol.asyncDispose]: async () => {
       await run(script, ['stop'], { env })
     },
