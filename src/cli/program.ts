@@ -3,6 +3,7 @@ import { Command, InvalidArgumentError, Option } from 'commander'
 import { parseDuration } from '../model/duration.ts'
 import { backupCommand } from './commands/backup.ts'
 import { configCheckCommand, configSchemaCommand } from './commands/config.ts'
+import { copyCommand, type CopyOptions } from './commands/copy.ts'
 import { demoCommand, type DemoOptions } from './commands/demo.ts'
 import { holdCommand, type HoldOptions } from './commands/hold.ts'
 import { initCommand, type InitOptions } from './commands/init.ts'
@@ -177,6 +178,14 @@ function addKeeping(program: Command, session: () => Session): void {
       ),
     ['coffre prune --dry-run', 'coffre prune', 'coffre prune --max-remove-fraction 0.5'],
   ).action((options: PruneOptions) => pruneCommand(session(), options))
+  examples(
+    program
+      .command('copy')
+      .description('bring the sealed backups to a second repository; needs no identity')
+      .argument('[source]', 'only of this source')
+      .option('--to <name>', 'the second repository, by its name in the configuration'),
+    ['coffre copy --to second', 'coffre copy koprogo --to second --json'],
+  ).action((source: string | undefined, options: CopyOptions) => copyCommand(session(), source, options))
   examples(
     program
       .command('hold')

@@ -99,9 +99,9 @@ export class Session {
     return repository
   }
 
-  /** The one that --repository names, or the first. */
-  repositoryConfig(config: Config): RepositoryConfig {
-    const name = this.options.repository ?? [...config.repositories.keys()][0] ?? ''
+  /** The one of that name; without one, the one that --repository names, or the first. */
+  repositoryConfig(config: Config, named?: string): RepositoryConfig {
+    const name = named ?? this.options.repository ?? [...config.repositories.keys()][0] ?? ''
     const found = config.repositories.get(name)
     if (found === undefined) {
       throw new CoffreError('ERR_USAGE', `there is no repository ${JSON.stringify(name)} in ${config.file}`, {

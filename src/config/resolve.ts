@@ -31,8 +31,9 @@ export function resolveConfig(written: WrittenConfig, context: SecretContext): C
       Object.entries(written.repositories).map(([name, repository]): [string, RepositoryConfig] => {
         const { s3, directory } = repository
         const retention = retentionPolicy(repository.retention ?? written.retention)
-        if (s3 !== undefined) return [name, { name, retention, kind: 's3', s3: s3Config(s3, context) }]
-        return [name, { name, retention, kind: 'directory', directory: resolve(folder, directory ?? '') }]
+        const common = { name, retention, copyTo: repository.copy_to }
+        if (s3 !== undefined) return [name, { ...common, kind: 's3', s3: s3Config(s3, context) }]
+        return [name, { ...common, kind: 'directory', directory: resolve(folder, directory ?? '') }]
       }),
     ),
     trust: { root: normalFingerprint(written.trust.root) },

@@ -4,6 +4,7 @@
  */
 import { encryptions, providers, providerTraits, type Provider } from '../model/provider.ts'
 import { isTimeZone } from '../model/retention/periods.ts'
+import { shownKey } from './problem.ts'
 import { commandPrefixFault } from './command-prefix.ts'
 
 export type Mapping = Readonly<Record<string, unknown>>
@@ -52,6 +53,23 @@ export function retentionRules(retention: Mapping, report: Report): void {
   const rules = ['daily', 'weekly', 'monthly', 'yearly'] as const
   if (rules.some((name) => retention[name] !== 0)) return
   report([], 'keeps nothing but the newest', 'give at least one of daily, weekly, monthly or yearly')
+}
+
+/** `repositories`: copies go to others that there are. */
+export function copyRules(repositories: Mapping, report: Report): void {
+  for (const [name, repository] of Object.entries(repositories)) {
+    const copyTo = isMapping(repository) ? repository['copy_to'] : undefined
+    if (!Array.isArray(copyTo)) continue
+    copyTo.forEach((other: unknown, index) => {
+      if (typeof other !== 'string' || (other !== name && has(repositories, other))) return
+      const names = Object.keys(repositories).filter((one) => one !== name)
+      const hint =
+        names.length === 0
+          ? 'add a second one under repositories'
+          : `there is ${names.map(shownKey).join(', ')}`
+      report([name, 'copy_to', index], 'is not the name of another repository', hint)
+    })
+  }
 }
 
 export function s3Rules(s3: Mapping, report: Report): void {

@@ -9,6 +9,7 @@ import { sourceNamePattern } from '../model/manifest.ts'
 import { encryptions, providers } from '../model/provider.ts'
 import {
   compressionRules,
+  copyRules,
   credentialRules,
   isMapping,
   type Mapping,
@@ -187,6 +188,10 @@ const repository = z
     s3: s3.optional(),
     directory: path('/mnt/nas/coffre').optional(),
     retention: retention.optional(),
+    copy_to: z
+      .array(named)
+      .meta({ description: 'a list of names of repositories', examples: [['second']] })
+      .default([]),
   })
   .superRefine(rule(repositoryRules), always)
   .meta({ description: 'a mapping with s3 or directory', oneOf: oneOfKeys('s3', 'directory') })
@@ -224,6 +229,7 @@ export const configSchema = z
     repositories: z
       .record(named, repository)
       .superRefine(notEmpty, always)
+      .superRefine(rule(copyRules), always)
       .meta({ description: 'a mapping from names to repositories' }),
     trust: z.strictObject({ root: fingerprint }).meta({ description: 'a mapping with root' }),
     recipients: z

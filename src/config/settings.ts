@@ -47,7 +47,12 @@ export interface SourceConfig {
 }
 
 /** `retention`: its own, or else the configuration's; undefined: nothing is ever pruned. */
-export type RepositoryConfig = { readonly name: string; readonly retention: RetentionPolicy | undefined } & (
+export type RepositoryConfig = {
+  readonly name: string
+  readonly retention: RetentionPolicy | undefined
+  /** Repositories that a backup is copied to in the same run. */
+  readonly copyTo: readonly string[]
+} & (
   | { readonly kind: 'directory'; readonly directory: string }
   | { readonly kind: 's3'; readonly s3: S3Config }
 )

@@ -142,6 +142,8 @@ refuses('as repositories', '2 repositories', (repositories) => ({ repositories }
   '{main: {}}': '.main: has neither s3 nor directory; add',
   [`{main: {s3: {${s3}}, directory: /x}}`]: '.main.directory: cannot stand beside s3; give',
   '{main: {directory: ~/backups}}': '.main.directory: must be the path … (~ is not expanded)',
+  '{main: {directory: /x, copy_to: [second]}}': '.main.copy_to[0]: is not the name of another repository',
+  '{main: {directory: /x, copy_to: [main]}}': '.main.copy_to[0]: is not the name of another repository',
   '{main: {directory: /x, retention: {daily: some}}}': '.main.retention.daily: must be how many',
 })
 

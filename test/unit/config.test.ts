@@ -104,6 +104,7 @@ compression: {algorithm: gzip, level: 9}
   assert.deepEqual(config.repositories.get('second'), {
     name: 'second',
     retention: undefined,
+    copyTo: [],
     kind: 'directory',
     directory: '/etc/coffre/nas',
   })

@@ -6,6 +6,7 @@ import { resolveLevel } from '../../pipeline/compression.ts'
 import { errorDocument, sayError } from '../errors.ts'
 import { chosenSources, sourceAccess, type Session } from '../session.ts'
 import { formatBytes } from '../units.ts'
+import { makeCopies, type MadeCopy } from './copy.ts'
 
 const degraded = 3
 
@@ -14,7 +15,7 @@ export async function backupCommand(session: Session, names: readonly string[]):
   const sources = chosenSources(config, names)
   const repository = await session.repository(config, 'writer')
   const signingKey = await session.signingKey(config)
-  const results: BackupResult[] = []
+  const results: (BackupResult & { readonly copies: readonly MadeCopy[] })[] = []
   const failures: { source: string; error: CoffreError }[] = []
   for (const source of sources) {
     try {
@@ -26,7 +27,9 @@ export async function backupCommand(session: Session, names: readonly string[]):
         onExpired: config.keys.onExpired,
         compression: resolveLevel(config.compression.algorithm, config.compression.level),
       })
-      results.push(result)
+      const copies = await makeCopies(session, config, repository, source.name)
+      const lost = copies.flatMap(({ message }) => (message === null ? [] : [message]))
+      results.push({ ...result, copies, warnings: [...result.warnings, ...lost] })
       if (sources.length > 1) session.say(`${source.name}: ${summary(result)}`)
     } catch (thrown) {
       const error = asCoffreError(thrown)

@@ -133,7 +133,7 @@ async function repositoryPlace(
   if (s3 === true) return cleanUp.use(await startDemoS3(session)).place
   const directory = join(folder, 'repository')
   await mkdir(directory, { mode: 0o700 })
-  return { name: 'main', kind: 'directory', retention: undefined, directory }
+  return { name: 'main', kind: 'directory', retention: undefined, copyTo: [], directory }
 }
 
 /** What lets you go on by hand: the keys, and a configuration that names them. */

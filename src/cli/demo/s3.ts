@@ -49,7 +49,7 @@ export async function startDemoS3(session: Session): Promise<DemoS3> {
   }
   await session.host.createBucket(s3)
   return {
-    place: { name: 'main', kind: 's3', retention: undefined, s3 },
+    place: { name: 'main', kind: 's3', retention: undefined, copyTo: [], s3 },
     [Symbol.asyncDispose]: async () => {
       await run(script, ['stop'], { env })
     },
