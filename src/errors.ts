@@ -26,6 +26,7 @@ const table = {
     exitStatus: 7,
     hint: 'give the secret key of one of these recipients with --identity FILE, or --identity gpg',
   },
+  ERR_SHARE: { exitStatus: 7, hint: 'compare the shares with the paper they stand on' },
   ERR_SIGNATURE: {
     exitStatus: 8,
     hint: 'do not use this backup; coffre verify --all shows which others are whole',

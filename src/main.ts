@@ -9,6 +9,7 @@ import { availableParallelism, hostname } from 'node:os'
 import { dirname } from 'node:path'
 import { createInterface } from 'node:readline/promises'
 import { Writable } from 'node:stream'
+import { buffer } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { CommanderError } from 'commander'
 import { errorDocument, sayError } from './cli/errors.ts'
@@ -154,6 +155,7 @@ async function main(): Promise<void> {
     home,
     openStore,
     createBucket: async (config) => createBucket(await s3Settings(config, 'writer')),
+    readInput: () => buffer(process.stdin),
     setExitStatus: (status) => {
       process.exitCode = status
     },

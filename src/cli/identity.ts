@@ -26,7 +26,16 @@ export async function identityFrom(
   if (/^gpg(:|$)/.test(identity)) return await gpgIdentity(session, identity.slice(4), passphraseFile)
   const bytes = await readKeyFile(identity)
   if (!(await isProtected(bytes))) return await readIdentity(bytes, undefined)
-  if (passphraseFile !== undefined) return await readIdentity(bytes, await readPassphrase(passphraseFile))
+  return await readIdentity(bytes, await passphraseFor(session, identity, passphraseFile))
+}
+
+/** From a file or from the keyboard. Throws ERR_NO_IDENTITY where nobody is there to be asked. */
+export async function passphraseFor(
+  session: Session,
+  identity: string,
+  passphraseFile: string | undefined,
+): Promise<Buffer> {
+  if (passphraseFile !== undefined) return await readPassphrase(passphraseFile)
   const { ask } = session.host.terminal
   if (ask === undefined) {
     throw new CoffreError(
@@ -37,7 +46,7 @@ export async function identityFrom(
       },
     )
   }
-  return await readIdentity(bytes, Buffer.from(await ask(`passphrase of ${identity}: `, { hidden: true })))
+  return Buffer.from(await ask(`passphrase of ${identity}: `, { hidden: true }))
 }
 
 async function gpgIdentity(

@@ -7,6 +7,7 @@ import { copyCommand, type CopyOptions } from './commands/copy.ts'
 import { demoCommand, type DemoOptions } from './commands/demo.ts'
 import { holdCommand, type HoldOptions } from './commands/hold.ts'
 import { initCommand, type InitOptions } from './commands/init.ts'
+import { keysCombineCommand, keysSplitCommand, type KeysSplitOptions } from './commands/keys.ts'
 import { listCommand } from './commands/list.ts'
 import { pruneCommand, type PruneOptions } from './commands/prune.ts'
 import { restoreCommand, type RestoreOptions } from './commands/restore.ts'
@@ -42,6 +43,7 @@ export function buildProgram(host: CliHost, version: string): Command {
   addRestore(program, session)
   addReading(program, session)
   addKeeping(program, session)
+  addKeys(program, session)
   addConfig(program, session)
   return program
 }
@@ -204,6 +206,33 @@ function addKeeping(program: Command, session: () => Session): void {
       .option('--source <name>', 'with latest: of which source'),
     ['coffre release 20261123T020000Z-7f3a9c2e --reason "case closed"'],
   ).action((id: string, options: HoldOptions) => holdCommand(session(), 'release', id, options))
+}
+
+function addKeys(program: Command, session: () => Session): void {
+  const keys = examples(
+    program.command('keys').description('the keys that open backups, and who holds them'),
+    ['coffre keys split alice-secret.asc --to ./kits', 'coffre keys combine'],
+  )
+  examples(
+    keys
+      .command('split')
+      .description('give a secret key a random passphrase, and each of several holders a share of it')
+      .argument('<key>', 'the secret key of a recipient (gpg --export-secret-keys --armor)')
+      .requiredOption('--to <dir>', 'a new folder for the key and one file per holder')
+      .option('--threshold <m>', 'how many holders together open it', positive, 2)
+      .option('--shares <n>', 'how many there are', positive, 3)
+      .addOption(passphraseOption()),
+    [
+      'coffre keys split alice-secret.asc --to ./kits',
+      'coffre keys split alice-secret.asc --to ./kits --threshold 3 --shares 5',
+    ],
+  ).action((key: string, options: KeysSplitOptions) => keysSplitCommand(session(), key, options))
+  examples(
+    keys
+      .command('combine')
+      .description('print the passphrase that shares give; asks for them, or reads them from stdin'),
+    ['coffre keys combine', 'coffre keys combine < shares.txt'],
+  ).action(() => keysCombineCommand(session()))
 }
 
 function addConfig(program: Command, session: () => Session): void {

@@ -36,6 +36,8 @@ export interface CliHost {
   readonly openStore: (repository: RepositoryConfig, role: StoreRole) => Promise<ObjectStore>
   /** Only for the demo's own server. */
   readonly createBucket: (config: S3Config) => Promise<void>
+  /** All of standard input, where it is no terminal. */
+  readonly readInput: () => Promise<Buffer>
   readonly setExitStatus: (status: number) => void
 }
 

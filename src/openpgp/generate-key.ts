@@ -30,7 +30,7 @@ export interface GeneratedKey {
 const unfitForNames = /[<>()\p{Cc}]/u
 
 /** As many rounds over the passphrase as the format can say (about 65 million octets hashed). */
-const mostS2kRounds = 255
+export const mostS2kRounds = 255
 
 /** A new key pair and its revocation certificate. Throws ERR_USAGE for a name, an e-mail or a passphrase that will not do. */
 export async function generateKey(request: KeyRequest): Promise<GeneratedKey> {

@@ -5,6 +5,7 @@
 export { generateKey } from './generate-key.ts'
 export type { GeneratedKey, KeyRequest } from './generate-key.ts'
 export { readGpgIdentity } from './gpg-identity.ts'
+export { protectAgain } from './protect-key.ts'
 export { readRecipient } from './recipient.ts'
 export type { Recipient } from './recipient.ts'
 export { isProtected, readIdentity, readSigningKey } from './secret-key.ts'

@@ -44,6 +44,7 @@ function makeProgram(results: string[]): Command {
     home,
     openStore: unused,
     createBucket: unused,
+    readInput: unused,
     setExitStatus: unused,
   }
   return buildProgram(host, '0.0.0')

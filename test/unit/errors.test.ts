@@ -13,6 +13,7 @@ const exitStatuses: Readonly<Record<ErrorCode, number>> = {
   ERR_NO_BACKUP: 5,
   ERR_LEASE_HELD: 6,
   ERR_NO_IDENTITY: 7,
+  ERR_SHARE: 7,
   ERR_SIGNATURE: 8,
   ERR_DIGEST: 8,
   ERR_FORMAT: 8,
