@@ -3,25 +3,29 @@
  * repositories; `round` runs every contestant once, in an order that turns from round to round.
  */
 import { execFileSync } from 'node:child_process'
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { z } from 'zod'
 import { makeS3TestBucket } from '../test/contract/s3-test-bucket.ts'
 import { makeWorkshop, type Workshop } from '../test/support/coffre.ts'
 import { makeDatabase, sql, type TestDatabase } from '../test/support/postgres.ts'
-import type { Contestant } from './contestants.ts'
+import { coffre, type Contestant } from './contestants.ts'
 import type { DataSet } from './data-sets.ts'
 import { serverCpuSeconds, watchCommand, type Measured } from './watched-command.ts'
 
 export interface Run extends Measured {
   readonly name: string
   readonly serverCpuSeconds: number
+  /** What lies in OUT afterwards, or what coffre says that it stored. */
+  readonly storedBytes: number
 }
 
 export interface BenchServer {
   /** As makeDatabase takes it. */
   readonly server: string
   readonly socketFolder: string
+  readonly dataFolder: string
   readonly postmaster: number
 }
 
@@ -60,6 +64,11 @@ export class DataSetBench implements AsyncDisposable {
     const directory = cleanUp.use(await makeWorkshop({ sources: { directory: source } }))
     const s3 = await makeS3Workshop(source, folder, cleanUp)
     await writeCopies(join(folder, 'copies'), database, jobs)
+    const one = (await readFile(join(directory.folder, 'coffre.yaml'), 'utf8')).replace(
+      /jobs: \d+/,
+      'jobs: 1',
+    )
+    await writeFile(join(directory.folder, 'one.yaml'), one)
     const keyring = join(folder, 'keyring')
     await mkdir(keyring, { mode: 0o700 })
     const gpg = ['--homedir', keyring, '--batch', '--quiet', '--passphrase', '']
@@ -73,29 +82,54 @@ export class DataSetBench implements AsyncDisposable {
       COPIES: join(folder, 'copies'),
       KEYRING: keyring,
       CONFIG: join(directory.folder, 'coffre.yaml'),
+      CONFIG_ONE: join(directory.folder, 'one.yaml'),
+      IDENTITY: directory.identity(),
+      DUMP: join(folder, 'dump.sql.gz.gpg'),
+      BACK: database.restored.name,
+      PGDATA: server.dataFolder,
       CONFIG_S3: join(s3.folder, 'coffre.yaml'),
     }
     return new DataSetBench({ dataSet, database, directory }, server, environment, cleanUp.move())
   }
 
   /** Runs them one after the other, from the `turn`th on. */
-  async round(contestants: readonly Contestant[], turn: number, told: (run: Run) => void): Promise<void> {
+  async round(
+    contestants: readonly Contestant[],
+    turn: number,
+    told: (run: Run) => void,
+    keep = false,
+  ): Promise<void> {
     const from = turn % contestants.length
     for (const { name, script } of [...contestants.slice(from), ...contestants.slice(0, from)])
-      told(await this.run(name, script))
+      told(await this.run(name, script, keep))
   }
 
-  async run(name: string, script: string): Promise<Run> {
+  /** Puts what is to be restored where the restores look for it. */
+  async prepareRestores(usualDump: string): Promise<void> {
+    await this.run('the dump to restore', usualDump)
+    await this.run('the backup to restore', `'${coffre}' --config "$CONFIG" backup --quiet directory`, true)
+  }
+
+  /** `keep`: the backup that it made, or that stood there before, is wanted again. */
+  async run(name: string, script: string, keep = false): Promise<Run> {
     const out = this.#environment['OUT'] ?? ''
     await mkdir(out)
     try {
       const before = serverCpuSeconds(this.#server.postmaster)
       const measured = await watchCommand(script, { cwd: out, env: this.#environment })
-      return { ...measured, name, serverCpuSeconds: serverCpuSeconds(this.#server.postmaster) - before }
+      const ofServer = serverCpuSeconds(this.#server.postmaster) - before
+      const storedBytes = sealedBytes(measured.stdout)?.sealedBytes ?? bytesIn(out)
+      return { ...measured, name, serverCpuSeconds: ofServer, storedBytes }
     } finally {
       await rm(out, { recursive: true })
+      await sql(
+        'postgres',
+        `DROP DATABASE IF EXISTS ${this.database.restored.name} WITH (FORCE)`,
+        [],
+        this.#server.server,
+      )
       // Every round is a first backup, and the disk does not fill up.
-      await rm(join(this.directory.folder, 'repository/backups'), { recursive: true, force: true })
+      if (!keep) await rm(join(this.directory.folder, 'repository/backups'), { recursive: true, force: true })
     }
   }
 
@@ -146,7 +180,15 @@ async function writeCopies(folder: string, database: TestDatabase, jobs: number)
   }
 }
 
-/** The bytes of a backup that `coffre backup --json` printed. */
-export function sealedBytes(run: Run): { readonly plainBytes: number; readonly sealedBytes: number } {
-  return JSON.parse(run.stdout) as { plainBytes: number; sealedBytes: number }
+const printed = z.object({ plainBytes: z.number(), sealedBytes: z.number() })
+
+/** The bytes of a backup, where this is what `coffre backup --json` printed. */
+export function sealedBytes(stdout: string): z.infer<typeof printed> | undefined {
+  return stdout.startsWith('{') ? printed.parse(JSON.parse(stdout)) : undefined
 }
+
+function bytesIn(folder: string): number {
+  return Number(execFileSync('du', ['-sb', folder], { encoding: 'utf8' }).split('\t')[0]) - emptyFolderBytes
+}
+
+const emptyFolderBytes = 4096

@@ -105,6 +105,8 @@ function tree(root: number): readonly number[] {
 export function serverCpuSeconds(postmaster: number): number {
   const ticks = tree(postmaster).map((pid) => {
     const stat = read(`/proc/${pid}/stat`)
+    // One that has ended meanwhile counts with the postmaster's children.
+    if (stat === '') return 0
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
     // Fields 14 to 17 of proc_pid_stat(5): utime, stime, cutime, cstime.
     const own = Number(fields[11]) + Number(fields[12])

@@ -4,8 +4,8 @@
  */
 import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { readFile } from 'node:fs/promises'
-import { availableParallelism, hostname } from 'node:os'
+import { readFile, readdir } from 'node:fs/promises'
+import { availableParallelism, getPriority, hostname, setPriority } from 'node:os'
 import { dirname } from 'node:path'
 import { createInterface } from 'node:readline/promises'
 import { Writable } from 'node:stream'
@@ -127,6 +127,19 @@ function holderName(): string {
   return `coffre ${version} on ${hostname()}, process ${process.pid}, run ${randomBytes(4).toString('hex')}`
 }
 
+/** On Linux each thread has a priority of its own, which those that it starts later begin with. */
+async function standBack(nice: number): Promise<void> {
+  if (nice === 0) return
+  const threads = await readdir('/proc/self/task').catch(() => [String(process.pid)])
+  for (const thread of threads.map(Number)) {
+    try {
+      setPriority(thread, Math.max(nice, getPriority(thread)))
+    } catch {
+      // It has ended meanwhile.
+    }
+  }
+}
+
 function processExists(pid: number): boolean {
   try {
     return process.kill(pid, 0)
@@ -159,6 +172,7 @@ async function main(): Promise<void> {
     setExitStatus: (status) => {
       process.exitCode = status
     },
+    standBack,
   }
   const program = buildProgram(host, version)
   try {

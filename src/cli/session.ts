@@ -39,6 +39,8 @@ export interface CliHost {
   /** All of standard input, where it is no terminal. */
   readonly readInput: () => Promise<Buffer>
   readonly setExitStatus: (status: number) => void
+  /** Lowers the priority of this process, and of those it starts, to `nice` (nice(1)); never raises it. */
+  readonly standBack: (nice: number) => Promise<void>
 }
 
 /** The options every command takes. */
@@ -79,7 +81,9 @@ export class Session {
   async config(): Promise<Config> {
     const file = await this.configFile()
     const { text, readableByOthers } = await readConfigFile(file, this.host.uid)
-    return parseConfig(text, { file, environment: this.host.environment, readableByOthers })
+    const config = parseConfig(text, { file, environment: this.host.environment, readableByOthers })
+    await this.host.standBack(config.nice)
+    return config
   }
 
   async configFile(): Promise<string> {

@@ -6,6 +6,7 @@ import { dirname, isAbsolute, join, resolve } from 'node:path'
 import { CoffreError } from '../errors.ts'
 import { parseDuration } from '../model/duration.ts'
 import { providerTraits } from '../model/provider.ts'
+import { parseRate } from '../model/rate.ts'
 import type { RetentionPolicy } from '../model/retention/plan-retention.ts'
 import type { SecretPair, SecretSource } from '../model/secret.ts'
 import { normalFingerprint } from './rules.ts'
@@ -47,6 +48,7 @@ export function resolveConfig(written: WrittenConfig, context: SecretContext): C
       written.operator === undefined ? undefined : { keyFile: resolve(folder, written.operator.key_file) },
     keys: { onExpired: written.keys.on_expired },
     compression: { algorithm: compression.algorithm, level: compression.level },
+    nice: written.nice,
   }
 }
 
@@ -79,6 +81,13 @@ function durationMs(text: string): number {
   return seconds * 1000
 }
 
+/** Of what the schema found to be one. */
+function rate(text: string): number {
+  const bytesPerSecond = parseRate(text)
+  if (bytesPerSecond === undefined) throw new CoffreError('ERR_INTERNAL', 'a rate cannot be read')
+  return bytesPerSecond
+}
+
 function s3Config(s3: WrittenS3, context: SecretContext): S3Config {
   return {
     provider: s3.provider,
@@ -88,6 +97,7 @@ function s3Config(s3: WrittenS3, context: SecretContext): S3Config {
     prefix: s3.prefix,
     encryption: s3.encryption ?? providerTraits[s3.provider].encryptions[0],
     kmsKey: s3.kms_key,
+    uploadBytesPerSecond: s3.upload_limit === undefined ? undefined : rate(s3.upload_limit),
     credentials: {
       writer: pair(s3.credentials?.writer, context),
       reader: pair(s3.credentials?.reader, context),

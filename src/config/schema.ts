@@ -7,6 +7,7 @@ import { z } from 'zod'
 import { durationPattern } from '../model/duration.ts'
 import { sourceNamePattern } from '../model/manifest.ts'
 import { encryptions, providers } from '../model/provider.ts'
+import { ratePattern } from '../model/rate.ts'
 import {
   compressionRules,
   copyRules,
@@ -143,11 +144,12 @@ const s3 = z
       .meta({ description: `one of ${encryptions.join(', ')}`, examples: ['sse-s3'] })
       .optional(),
     kms_key: text('the identifier of a key', 'alias/coffre').optional(),
+    upload_limit: text('a rate: kB/s, MB/s or GB/s', '50MB/s', ratePattern).optional(),
     credentials: credentials.optional(),
   })
   .superRefine(rule(s3Rules), always)
   .meta({ description: 'a mapping with provider and bucket' })
-  .register(laterKeys, { keys: ['lock', 'upload_limit'] })
+  .register(laterKeys, { keys: ['lock'] })
 
 const periods = (most: number) =>
   z.union([z.literal('all'), z.int().min(0).max(most)]).meta({
@@ -257,11 +259,17 @@ export const configSchema = z
       .meta({ description: 'a mapping with key_file' })
       .optional(),
     compression,
+    nice: z
+      .int()
+      .min(0)
+      .max(19)
+      .meta({ description: 'a whole number from 0 to 19: how far coffre stands back', examples: [10] })
+      .default(0),
     retention: retention.optional(),
   })
   .meta({ title: 'coffre.yaml', description: 'a mapping with sources, repositories, trust and recipients' })
   .register(laterKeys, {
-    keys: ['objectives', 'drill', 'schedule', 'monitoring', 'lock', 'upload_limit'],
+    keys: ['objectives', 'drill', 'schedule', 'monitoring', 'lock'],
   })
 
 export type WrittenConfig = z.output<typeof configSchema>

@@ -19,6 +19,8 @@ export interface Config {
   /** Who signs holds and the pruner's ledger. */
   readonly operator: { readonly keyFile: string } | undefined
   readonly keys: { readonly onExpired: 'continue' | 'refuse' }
+  /** 0 to 19, as of nice(1): how far coffre and the client programs that it starts stand back. */
+  readonly nice: number
   /** zstd: 1 to 19; gzip: 1 to 9. */
   readonly compression: { readonly algorithm: 'zstd' | 'gzip'; readonly level: 'auto' | number }
 }
@@ -67,6 +69,8 @@ export interface S3Config {
   readonly prefix: string
   readonly encryption: Encryption
   readonly kmsKey: string | undefined
+  /** All uploads together; undefined: as fast as the line is. */
+  readonly uploadBytesPerSecond: number | undefined
   /** A role that is not given falls back to the usual AWS environment and profiles when no role is given at all. */
   readonly credentials: {
     readonly writer: SecretPair | undefined

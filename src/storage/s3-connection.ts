@@ -11,6 +11,7 @@ import { interruption, throwIfInterrupted } from './interruptible.ts'
 import { isKey } from './object-store.ts'
 import { type ProviderProfile, providerProfiles } from './provider-profiles.ts'
 import { failureOf, S3Failure, storeError } from './s3-errors.ts'
+import { UploadLimit } from './upload-limit.ts'
 import { noRetries, pauseBeforeRetryMs } from './s3-retries.ts'
 
 export interface S3Settings {
@@ -30,6 +31,8 @@ export interface S3Settings {
   readonly partSizeBytes?: number | undefined
   /** Parts of one put in flight at once; default 2. */
   readonly concurrency?: number | undefined
+  /** All uploads together, in the mean; undefined: as fast as the line is. */
+  readonly uploadBytesPerSecond?: number | undefined
   /** How long the line may be silent while an answer is due, and a download be silent; default 60,000. */
   readonly requestTimeoutMs?: number | undefined
   /**
@@ -75,6 +78,7 @@ export class S3Connection {
   readonly kmsKey: string | undefined
   readonly partSizeBytes: number
   readonly concurrency: number
+  readonly uploadLimit: UploadLimit | undefined
   readonly requestTimeoutMs: number
   readonly maxAttempts: number
   /** Empty, or ends with `/`. */
@@ -92,6 +96,8 @@ export class S3Connection {
     this.encryption = settings.encryption
     this.kmsKey = settings.kmsKey
     this.partSizeBytes = settings.partSizeBytes ?? profile.partSizeBytes
+    const { uploadBytesPerSecond } = settings
+    this.uploadLimit = uploadBytesPerSecond === undefined ? undefined : new UploadLimit(uploadBytesPerSecond)
     this.concurrency = settings.concurrency ?? 2
     this.requestTimeoutMs = settings.requestTimeoutMs ?? 60_000
     this.maxAttempts = settings.maxAttempts ?? 4

@@ -92,6 +92,7 @@ export class MultipartUpload {
   async add(bytes: Buffer): Promise<void> {
     const { s3, key } = this.#upload
     while (this.#inFlight.size >= s3.concurrency) await Promise.race(this.#inFlight)
+    await s3.uploadLimit?.turn(bytes.length, this.#signal)
     this.#throwFailure()
     this.#parts += 1
     assertPartNumber(this.#parts, key, s3.profile)

@@ -94,6 +94,7 @@ function md5Of(bytes: Buffer): Buffer {
 
 async function putWhole(writing: Writing, bytes: Buffer, createOnly: boolean): Promise<void> {
   const { s3, key, signal } = writing
+  await s3.uploadLimit?.turn(bytes.length, signal)
   const command = new s3.sdk.PutObjectCommand({
     ...s3.keyOf(key),
     ...s3.encryptionHeaders(),

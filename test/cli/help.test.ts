@@ -46,6 +46,7 @@ function makeProgram(results: string[]): Command {
     createBucket: unused,
     readInput: unused,
     setExitStatus: unused,
+    standBack: unused,
   }
   return buildProgram(host, '0.0.0')
 }

@@ -109,7 +109,9 @@ refuses('in s3', '2 repositories.main.s3.', inS3, {
   [`${s3}, endpoint: 'https://s3.example.org?x=1'`]: 'endpoint: must end with the host, or a path',
   [`${s3}, regoin: gra`]: 'regoin: unknown key; did you mean region?',
   [`${s3}, lock: {mode: governance}`]: 'lock: is not available in this version of coffre; remove it',
-  [`${s3}, upload_limit: 50MB/s`]: 'upload_limit: is not available in this version of coffre; remove it',
+  [`${s3}, upload_limit: 50Mb/s`]:
+    'upload_limit: must be a rate: kB/s, MB/s or GB/s; for example upload_limit: 50MB/s',
+  [`${s3}, upload_limit: 0MB/s`]: 'upload_limit: must be',
   [`${s3}, credentials: {driller: {}}`]: 'credentials.driller: is not available in this version',
   [`${s3}, credentials: {raeder: {}}`]: 'credentials.raeder: unknown key; did you mean reader?',
 })

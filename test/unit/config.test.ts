@@ -45,6 +45,7 @@ repositories:
       endpoint: https://s3.example.org
       encryption: sse-kms
       kms_key: alias/coffre
+      upload_limit: 50MB/s
       credentials:
         writer: {access_key: AKIA1, secret_key: env:STORE_SECRET}
         reader: {access_key_file: reader-access, secret_key_file: /run/reader-secret}
@@ -56,6 +57,7 @@ recipients:
 signing: {key_file: signing.asc, role: host}
 keys: {on_expired: refuse}
 compression: {algorithm: gzip, level: 9}
+nice: 5
 `,
     {
       ...options,
@@ -88,6 +90,7 @@ compression: {algorithm: gzip, level: 9}
     prefix: 'postgres/app',
     encryption: 'sse-kms',
     kmsKey: 'alias/coffre',
+    uploadBytesPerSecond: 50_000_000,
   })
   const { writer, reader } = credentials
   assert.ok(writer?.accessKey.kind === 'inline' && writer.secretKey.kind === 'environment')
@@ -139,6 +142,7 @@ test('what is left out has its default', () => {
     prefix: '',
     encryption: 'sse-s3',
     kmsKey: undefined,
+    uploadBytesPerSecond: undefined,
     credentials: { writer: undefined, reader: undefined, pruner: undefined },
   })
   assert.equal(config.signing, undefined)
@@ -242,6 +246,7 @@ test('the JSON Schema for editors describes what is accepted and nothing of late
     'keys',
     'operator',
     'compression',
+    'nice',
     'retention',
   ])
   assert.deepEqual(
@@ -249,7 +254,7 @@ test('the JSON Schema for editors describes what is accepted and nothing of late
     [...providers],
   )
   assert.equal(schema.properties.sources.additionalProperties.properties.jobs.default, 'auto')
-  assert.doesNotMatch(text, /objectives|upload_limit|driller/)
+  assert.doesNotMatch(text, /objectives|driller/)
 })
 
 test('a retention is read with its defaults, and a repository’s own goes before it', () => {

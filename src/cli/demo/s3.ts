@@ -45,6 +45,7 @@ export async function startDemoS3(session: Session): Promise<DemoS3> {
     prefix: '',
     encryption: 'none',
     kmsKey: undefined,
+    uploadBytesPerSecond: undefined,
     credentials: { writer, reader: undefined, pruner: undefined },
   }
   await session.host.createBucket(s3)
