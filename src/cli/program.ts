@@ -7,7 +7,13 @@ import { copyCommand, type CopyOptions } from './commands/copy.ts'
 import { demoCommand, type DemoOptions } from './commands/demo.ts'
 import { holdCommand, type HoldOptions } from './commands/hold.ts'
 import { initCommand, type InitOptions } from './commands/init.ts'
-import { keysCombineCommand, keysSplitCommand, type KeysSplitOptions } from './commands/keys.ts'
+import {
+  keysCombineCommand,
+  keysCreateCommand,
+  keysSplitCommand,
+  type KeysCreateOptions,
+  type KeysSplitOptions,
+} from './commands/keys.ts'
 import { listCommand } from './commands/list.ts'
 import { pruneCommand, type PruneOptions } from './commands/prune.ts'
 import { restoreCommand, type RestoreOptions } from './commands/restore.ts'
@@ -213,6 +219,19 @@ function addKeys(program: Command, session: () => Session): void {
     program.command('keys').description('the keys that open backups, and who holds them'),
     ['coffre keys split alice-secret.asc --to ./kits', 'coffre keys combine'],
   )
+  examples(
+    keys
+      .command('create')
+      .description('make a backup key whose passphrase exists only as shares of several holders')
+      .requiredOption('--name <name>', 'whose key it is')
+      .requiredOption('--email <address>', 'the same')
+      .requiredOption('--to <dir>', 'a new folder for the key and one file per holder')
+      .option('--threshold <m>', 'how many holders together open it', positive, 2)
+      .option('--shares <n>', 'how many there are', positive, 3)
+      .option('--valid <length>', 'until it expires (default: 396d, 13 months)', duration)
+      .option('--rsa', 'RSA with 4096 bits (default: Ed25519 and Cv25519)'),
+    ['coffre keys create --name Koprogo --email ops@koprogo.example \\\n    --to ./kits'],
+  ).action((options: KeysCreateOptions) => keysCreateCommand(session(), options))
   examples(
     keys
       .command('split')

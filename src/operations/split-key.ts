@@ -26,21 +26,34 @@ export interface SplitKey {
 }
 
 export async function splitKey(request: SplitKeyRequest): Promise<SplitKey> {
-  const { threshold, count } = request
+  const { secretKey, passphrase, threshold, count } = request
+  const { key: _key, ...held } = await holdByShares(threshold, count, (next) =>
+    protectAgain(secretKey, passphrase, next),
+  )
+  return held
+}
+
+interface Protected {
+  readonly fingerprint: string
+  readonly secretKey: string
+}
+
+/** Has `make` protect a key by a new random passphrase, and splits that. Both are forgotten at the end. */
+export async function holdByShares<T extends Protected>(
+  threshold: number,
+  count: number,
+  make: (passphrase: Buffer) => Promise<T>,
+): Promise<SplitKey & { readonly key: T }> {
   const secret = newSecret()
   const passphrase = passphraseOf(secret)
   try {
     const shares = await splitSecret(secret, threshold, count)
-    const made = await protectAgain(request.secretKey, request.passphrase, passphrase)
-    const texts = shares.map((share) => ({ index: share.index, text: textOf(share, made.fingerprint) }))
+    const key = await make(passphrase)
+    const { fingerprint, secretKey } = key
+    const texts = shares.map((share) => ({ index: share.index, text: textOf(share, fingerprint) }))
     for (const some of [texts.slice(0, threshold), texts.slice(-threshold)])
-      await assertOpens(made.secretKey, some.map(({ text }) => text).join('\n'))
-    return {
-      fingerprint: made.fingerprint,
-      secretKey: made.secretKey,
-      set: shares[0]?.set ?? '',
-      shares: texts,
-    }
+      await assertOpens(secretKey, some.map(({ text }) => text).join('\n'))
+    return { key, fingerprint, secretKey, set: shares[0]?.set ?? '', shares: texts }
   } finally {
     secret.fill(0)
     passphrase.fill(0)

@@ -1,11 +1,12 @@
 /**
- * coffre keys split, combine. Shares and passphrases come from a prompt that shows nothing, a file or standard input, never
+ * coffre keys create, split, combine. Shares and passphrases come from a prompt that shows nothing, a file or standard input, never
  * from an argument; a share is written into one file of its own, and only combine prints a secret: it is asked for.
  */
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { CoffreError } from '../../errors.ts'
 import { isProtected } from '../../openpgp/keys.ts'
+import { createKey } from '../../operations/create-key.ts'
 import { splitKey, type SplitKey } from '../../operations/split-key.ts'
 import {
   isScanned,
@@ -20,11 +21,43 @@ import { combineShares, passphraseOf } from '../../shares/sharing.ts'
 import { passphraseFor } from '../identity.ts'
 import { readKeyFile, type Session } from '../session.ts'
 
+export interface KeysCreateOptions {
+  readonly to: string
+  readonly name: string
+  readonly email: string
+  readonly rsa?: boolean
+  /** In seconds. */
+  readonly valid?: number
+  readonly threshold: number
+  readonly shares: number
+}
+
+const thirteenMonthsDays = 396
+const daySeconds = 86_400
+
 export interface KeysSplitOptions {
   readonly to: string
   readonly threshold: number
   readonly shares: number
   readonly passphraseFile?: string
+}
+
+export async function keysCreateCommand(session: Session, options: KeysCreateOptions): Promise<void> {
+  const folder = resolve(session.host.folder, options.to)
+  const { name, email, threshold, shares: count, valid = thirteenMonthsDays * daySeconds } = options
+  const validDays = Math.ceil(valid / daySeconds)
+  const kind = options.rsa === true ? 'rsa4096' : 'ed25519'
+  const made = await createKey(session.context, { name, email, kind, validDays, threshold, count })
+  const { fingerprint, set } = made
+  const publicKey = `${fingerprint}.asc`
+  const revocation = `${fingerprint}-revocation.asc`
+  const more = new Map([
+    [publicKey, made.publicKey],
+    [revocation, made.revocation],
+  ])
+  const files = await writeAll(folder, made, more)
+  const document = { fingerprint, set, threshold, count, validDays, folder, ...files, publicKey, revocation }
+  session.print(document, created(folder, { ...files, publicKey, revocation }, options))
 }
 
 export async function keysSplitCommand(
@@ -53,7 +86,11 @@ interface Files {
 }
 
 /** Into a new folder, each file its owner's alone, and read back: none of this can be made a second time. */
-async function writeAll(folder: string, { fingerprint, secretKey, shares }: SplitKey): Promise<Files> {
+async function writeAll(
+  folder: string,
+  { fingerprint, secretKey, shares }: SplitKey,
+  more: ReadonlyMap<string, string> = new Map(),
+): Promise<Files> {
   await mkdir(folder, { recursive: false, mode: 0o700 }).catch((cause: unknown) => {
     throw new CoffreError('ERR_EXISTS', `cannot make the folder ${folder}`, {
       cause,
@@ -63,6 +100,7 @@ async function writeAll(folder: string, { fingerprint, secretKey, shares }: Spli
   const key = `${fingerprint}-sealed.asc`
   const names = shares.map(({ index }) => `share-${index}-of-${shares.length}.txt`)
   const contents = new Map([
+    ...more,
     [key, secretKey],
     ...shares.map(({ text }, at): [string, string] => [names[at] ?? '', text]),
   ])
@@ -73,6 +111,24 @@ async function writeAll(folder: string, { fingerprint, secretKey, shares }: Spli
       throw new CoffreError('ERR_NOT_STORED', `${file} was not written whole`)
   }
   return { key, shares: names }
+}
+
+function created(
+  folder: string,
+  files: Files & { readonly publicKey: string; readonly revocation: string },
+  options: KeysCreateOptions,
+): string {
+  return [
+    `${folder} holds a new key, and ${options.shares} shares of its passphrase, of which any ${options.threshold} give it:`,
+    `  ${files.publicKey}   the public key: it goes to the database's machine, as --recipient of coffre init`,
+    `  ${files.key}   the secret key: keep copies in two places; it opens nothing without the shares`,
+    `  ${files.revocation}   says that the key is not to be used any more: keep it apart, unpublished`,
+    ...files.shares.map((name) => `  ${name}`),
+    '',
+    'Now:',
+    '  - give each share to another person, on paper, and delete the share files from this machine',
+    '  - have two of them try it: coffre keys combine',
+  ].join('\n')
 }
 
 function outcome(old: string, folder: string, { key, shares }: Files, options: KeysSplitOptions): string {
