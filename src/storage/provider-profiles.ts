@@ -21,7 +21,7 @@ export interface ProviderProfile {
    */
   readonly checksums: 'WHEN_REQUIRED' | 'WHEN_SUPPORTED'
   /**
-   * Whether PutObject honours `If-None-Match: *`. `unknown`: it is sent, and the key is looked for before. `no`: it is
+   * Whether PutObject honours `If-None-Match: *`. `unknown` (or not always): it is sent, and the key is looked for before. `no`: it is
    * not sent, and "create only" is that look alone: two writers at the same moment can then both succeed, and the later
    * one's bytes stay.
    */
@@ -104,8 +104,16 @@ export const providerProfiles: Readonly<Record<Provider, ProviderProfile>> = {
   },
 
   // Ceph's Object Gateway: all of it run 2026-11-24 with releases 16.2 and 18.2. (Only PutObject honours
-  // `If-None-Match: *` there, the completion of an upload does not before 20: commit points are single puts.)
-  ceph: { ...common, name: 'Ceph', endpoint: undefined, pathStyle: true, etag: 'md5' },
+  // `If-None-Match: *` there, the completion of an upload does not before 20: commit points are single puts. In a bucket
+  // with versioning 16.2 ignores it and adds a version: so the key is looked for before.)
+  ceph: {
+    ...common,
+    name: 'Ceph',
+    endpoint: undefined,
+    pathStyle: true,
+    conditionalPut: 'unknown',
+    etag: 'md5',
+  },
 
   // Anything else: everything may be asked for, and what is not given is noticed.
   generic: {
