@@ -14,6 +14,7 @@ import {
   type KeysCreateOptions,
   type KeysSplitOptions,
 } from './commands/keys.ts'
+import { keysListCommand } from './commands/keys-list.ts'
 import { listCommand } from './commands/list.ts'
 import { pruneCommand, type PruneOptions } from './commands/prune.ts'
 import { restoreCommand, type RestoreOptions } from './commands/restore.ts'
@@ -219,6 +220,10 @@ function addKeys(program: Command, session: () => Session): void {
     program.command('keys').description('the keys that open backups, and who holds them'),
     ['coffre keys split alice-secret.asc --to ./kits', 'coffre keys combine'],
   )
+  examples(keys.command('list').description('every key, until when it serves, and which backups it opens'), [
+    'coffre keys list',
+    'coffre keys list --json',
+  ]).action(() => keysListCommand(session()))
   examples(
     keys
       .command('create')

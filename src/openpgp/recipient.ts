@@ -69,6 +69,11 @@ export async function readRecipient(
   }
 }
 
+/** When its primary key was made. Throws ERR_KEY. */
+export async function recipientCreatedAt(bytes: Uint8Array): Promise<Date> {
+  return (await readOneKey(bytes)).getCreationTime()
+}
+
 const newKeyHint = 'ask its owner for an Ed25519 and Cv25519 key, which gpg 2.2 and later make and read'
 
 function refused(key: Key, reason: string, hint: string): CoffreError {
