@@ -99,7 +99,7 @@ function assertOneSet(first: Share, shares: readonly Share[]): void {
   const absent = Array.from({ length: count }, (_, at) => at + 1).filter((index) => !indexes.includes(index))
   throw new CoffreError(
     'ERR_SHARE',
-    `${threshold} of the ${count} shares of set ${set} are needed, and only ${namesOf(shares)} was given`,
+    `${threshold} of the ${count} shares of set ${set} are needed, given: ${namesOf(shares)}`,
     { hint: `add any ${threshold - shares.length} of the shares ${absent.join(', ')}` },
   )
 }

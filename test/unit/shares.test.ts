@@ -146,7 +146,7 @@ test('shares of two sets, one share twice, and too few are each told by name', a
   await refused(textOf([a, b, b]), /share 2 of set \w+ was given twice/, /^a share was given twice$/)
   await refused(
     textOf([a, c]),
-    /3 of the 5 shares of set \w+ are needed, and only shares 1, 3 was given; add any 1 of the shares 2, 4, 5/,
+    /3 of the 5 shares of set \w+ are needed, given: shares 1, 3; add any 1 of the shares 2, 4, 5/,
     /^3 shares are needed$/,
   )
 })
