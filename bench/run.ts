@@ -3,6 +3,7 @@
  * a whole run writes docs/performance.md and docs/performance.svg.
  *
  *   npm run bench                         the whole: about forty minutes on two cores
+ *   npm run bench -- --sizes 1000,3000    the whole, growing less far (default: 1000,3000,9000 MB)
  *   npm run bench -- --quick --rounds 2   small data, to see that it works; into the folder of the system's temporary files
  *   npm run bench -- --only business      one data set, backups only; writes nothing
  *   npm run bench -- --memory 1000,3000   peak memory and time of a backup and a restore at these sizes (MB), and nothing else
@@ -30,6 +31,7 @@ import type { Round } from './rounds.ts'
 const { values } = parseArgs({
   options: {
     rounds: { type: 'string', default: '5' },
+    sizes: { type: 'string', default: '1000,3000,9000' },
     quick: { type: 'boolean', default: false },
     memory: { type: 'string' },
     widest: { type: 'string' },
@@ -88,7 +90,7 @@ async function measureAll(server: BenchServer): Promise<void> {
     jobs,
     backups,
     restores: await measureRestores(server, business(values.quick ? 60 : 1000)),
-    growth: await measureGrowth(server, (values.quick ? [30, 90] : [1000, 3000, 9000]).map(business)),
+    growth: await measureGrowth(server, listed(values.quick ? '30,90' : values.sizes).map(business)),
   }
   const folder = values.quick ? await mkdtemp(join(tmpdir(), 'coffre-bench-page-')) : join(home, 'docs')
   await writeFile(join(folder, 'performance.md'), pageOf(results))
@@ -137,6 +139,7 @@ async function compete(
   for (let round = 0; round < rounds; round += 1) {
     const wallSeconds = new Map<string, number>()
     const told = (run: Run): void => {
+      abort.signal.throwIfAborted()
       wallSeconds.set(run.name, run.wallSeconds)
       runs.push(run)
       console.log(`  ${formatRun(run)}`)
@@ -164,6 +167,7 @@ async function measureGrowth(server: BenchServer, all: readonly DataSet[]): Prom
   console.log(`\nas it grows, ${jobs} lanes`)
   const growth: Growth[] = []
   for (const dataSet of all) {
+    abort.signal.throwIfAborted()
     console.log(dataSet.what)
     await using bench = await DataSetBench.make(dataSet, server, jobs)
     await bench.run('warm-up', 'pg_dump > /dev/null')
